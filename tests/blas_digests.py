@@ -1,8 +1,4 @@
-"""Digests of what each model shows, with one thread and with two (of numba and of BLAS), as one JSON object.
-
-``test_blas.py`` runs this once for each OpenBLAS kernel. The table is small, but so large that OpenBLAS would use two
-threads for its products and numba's kernels would share out their rows.
-"""
+"""Digests of the results of each model, with one thread and with two (of numba and of BLAS), as one JSON object."""
 
 from __future__ import annotations
 
@@ -37,7 +33,7 @@ USERS, ITEMS = 520, 410
 
 
 def ratings() -> Any:
-    """30,000 ratings with times and features of both sides."""
+    """Return 30,000 ratings with times and features of both sides."""
     rng = np.random.default_rng(3)
     users, items = np.nonzero(rng.random((USERS, ITEMS)) < 0.14)
     left, right = rng.normal(size=(USERS, 3)), rng.normal(size=(ITEMS, 3))
@@ -52,7 +48,7 @@ def ratings() -> Any:
 
 
 def digest(*what: Any) -> str:
-    """Of frames, arrays, texts, bytes."""
+    """Return the digest of frames, arrays, texts or bytes."""
     found = hashlib.sha256()
     for each in what:
         if isinstance(each, pl.DataFrame):
@@ -62,7 +58,7 @@ def digest(*what: Any) -> str:
 
 
 def shown(name: str, data: Any, split: Any) -> dict[str, str]:
-    """Digests of everything that a user can ask of one model."""
+    """Return digests of everything that a user can ask of one model."""
     rec = cf.fit(data, model=name, seed=1, **QUICK.get(name, {}))
     pairs = [(u, i) for u in range(0, USERS, 9) for i in range(0, ITEMS, 9)]
     history = {i: float(1 + i % 5) for i in range(0, ITEMS, 11)}
@@ -91,7 +87,7 @@ def shown(name: str, data: Any, split: Any) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         rec.save(Path(folder) / "m.cofactor")
         for file in sorted(Path(folder, "m.cofactor").glob("*")):
-            if file.suffix != ".json":  # the manifest has the time of day
+            if file.suffix != ".json":  # the manifest contains the time of day
                 found[f"file {file.name}"] = digest(file.read_bytes())
         if name == "als":
             found["report"] = digest(json.dumps(report_data(rec) | {"created": "now"}))

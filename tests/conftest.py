@@ -1,4 +1,4 @@
-"""Fixtures for every test: data folders, MovieLens where it can be had, and a small table with known structure."""
+"""Fixtures for all tests: data folders, MovieLens where available, and a small table with known structure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from cofactor.data.interactions import Interactions, Split
 
 
 def pytest_configure() -> None:
-    """A relative $COFACTOR_DATA_DIR holds in tests that change the directory, too. Compiled kernels are fresh."""
+    """Make a relative $COFACTOR_DATA_DIR valid in tests that change the directory, and remove stale compiled
+    kernels."""
     remove_stale_kernels(Path(cofactor.__file__).parent / "kernels")
     if given := os.environ.get("COFACTOR_DATA_DIR"):
         os.environ["COFACTOR_DATA_DIR"] = str(Path(given).resolve())
 
 
 def remove_stale_kernels(folder: Path) -> int:
-    """Delete numba's caches that are older than the newest kernel file; returns how many.
-
-    numba renews a cache when the file that holds the kernel changes, not when one that it calls into does.
-    """
+    """Delete numba's caches that are older than the newest kernel file. Returns their number."""
     newest = max(path.stat().st_mtime for path in folder.rglob("*.py"))
     stale = [path for path in folder.rglob("*.nbi") if path.stat().st_mtime < newest]
     for path in stale:
@@ -36,7 +34,7 @@ def remove_stale_kernels(folder: Path) -> int:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder in $COFACTOR_DATA_DIR; the test is skipped where there is none."""
+    """Return the folder in $COFACTOR_DATA_DIR; skip the test without it."""
     given = os.environ.get("COFACTOR_DATA_DIR")
     if not given or not Path(given).is_dir():
         pytest.skip("COFACTOR_DATA_DIR is not set to a folder with datasets")
@@ -50,7 +48,7 @@ def _movielens(folder: Path, name: str) -> None:
 
 @pytest.fixture(scope="session")
 def ml100k(data_dir: Path) -> Interactions:
-    """MovieLens 100K by title: 100,000 ratings, 943 users, 1,664 titles."""
+    """Return MovieLens 100K by title: 100,000 ratings, 943 users, 1,664 titles."""
     _movielens(data_dir, "ml-100k")
     from cofactor.data.datasets import load_dataset
 
@@ -59,7 +57,7 @@ def ml100k(data_dir: Path) -> Interactions:
 
 @pytest.fixture(scope="session")
 def ml100k_folds(data_dir: Path) -> list[Split]:
-    """The published folds u1 .. u5, by movie id."""
+    """Return the published folds u1 .. u5, by movie id."""
     _movielens(data_dir, "ml-100k")
     from cofactor.data.datasets import folds
 
@@ -68,7 +66,7 @@ def ml100k_folds(data_dir: Path) -> list[Split]:
 
 @pytest.fixture(scope="session")
 def demo() -> Interactions:
-    """The bundled demo set."""
+    """Return the bundled demo set."""
     from cofactor.data.datasets import load_dataset
 
     return load_dataset("movietweetings-demo")
@@ -76,10 +74,8 @@ def demo() -> Interactions:
 
 @pytest.fixture(scope="session")
 def toy() -> Interactions:
-    """40 users, 25 items, some 480 ratings from 1 to 5 with times: biases plus two planted tastes plus a little noise.
-
-    Users are 1..40; items are titles with a genre (``Action`` loads on the first taste, ``Drama`` on the second).
-    """
+    """Return 40 users, 25 items and some 480 ratings from 1 to 5 with times: biases plus two planted tastes plus a
+    little noise."""
     from cofactor.data.read import read
 
     rng = np.random.default_rng(7)
@@ -106,7 +102,7 @@ def toy() -> Interactions:
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """``typed("fit", ...)``: the program with these arguments, in this process -> (exit code, stdout, stderr)."""
+    """Return a function that runs the program in this process: ``typed("fit", ...)`` -> (exit code, stdout, stderr)."""
     from cofactor.cli import main
 
     def run(*args: object) -> tuple[int, str, str]:

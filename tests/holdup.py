@@ -1,11 +1,4 @@
-"""How long a server keeps ``/health`` waiting while it is attacked, told apart from what the machine does meanwhile.
-
-The attack comes from a process of its own: threads here would share an interpreter with the clock. A probe that takes
-long may say something of the server, or of a machine on which others run. So its time is taken apart, by what Linux
-counts for each thread (``schedstat``): ``busy`` is the time in which the server computed, ``idle`` that in which
-neither the server nor the probe computed or waited for a processor, as behind a lock. What is left is the machine's.
-A machine may also be slow by itself (its host has others): ``noise`` is how much longer than at best the same
-computation took in a third process, the control, between the probes.
+"""Measure how long an attacked server delays ``/health``, separately from delays by other work of the machine.
 
 As a program this module attacks: ``holdup.py PORT CLIENTS WAY`` sends what it reads from its input.
 """
@@ -40,7 +33,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 
 
 class Held(NamedTuple):
-    """Seconds of nine of ten probes, and how much longer than at best a computation took; see above."""
+    """The delay of nine of ten probes in seconds, and how much longer a computation took than at best; see above."""
 
     busy: float
     idle: float
@@ -48,7 +41,7 @@ class Held(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long the server held a probe up."""
+        """Return how long the server delayed a probe, in seconds."""
         return max(self.busy / self.noise, self.idle)
 
     def __str__(self) -> str:
@@ -56,7 +49,7 @@ class Held(NamedTuple):
 
 
 class Used(NamedTuple):
-    """Seconds that the threads of a process ran, and waited for a processor."""
+    """The seconds that the threads of a process ran, and waited for a processor."""
 
     ran: float
     waited: float
@@ -71,7 +64,7 @@ class Used(NamedTuple):
 
 
 def asked(port: int) -> float:
-    """Seconds until a server has answered."""
+    """Return the seconds until a server has answered."""
     begun = time.perf_counter()
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         sock.sendall(HEALTH)
@@ -83,7 +76,7 @@ def asked(port: int) -> float:
 
 
 def held_up(port: int, process: int, probes: int = 25) -> Held:
-    """How long a server keeps those waiting who ask for its health."""
+    """Measure how long a server delays requests for its health."""
     if not Path("/proc/self/schedstat").exists():
         import pytest
 
@@ -145,7 +138,7 @@ def attacked(port: int, sent: bytes, clients: int = 4, way: str = "waiting"):
 
 
 def _attack(port: int, sent: bytes) -> None:
-    """One client, a connection for each request."""
+    """Run one client, with one connection for each request."""
     for turn in itertools.count():
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
             with contextlib.suppress(ConnectionError):
@@ -157,7 +150,7 @@ def _attack(port: int, sent: bytes) -> None:
 
 
 def _leaving(port: int, sent: bytes) -> None:
-    """One client that waits for nothing, but the first time."""
+    """Run one client that waits for nothing except the first time."""
     asked(port)
     _say()
     while True:
@@ -166,7 +159,7 @@ def _leaving(port: int, sent: bytes) -> None:
 
 
 def _pipelined(port: int, sent: bytes, clients: int) -> None:
-    """Many connections, on which requests follow each other without a pause."""
+    """Open many connections, on which requests follow each other without a pause."""
     chosen, many = selectors.DefaultSelector(), memoryview(sent * 50)
 
     def begin() -> None:

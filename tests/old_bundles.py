@@ -1,4 +1,5 @@
-"""Bundles of version 4; what the fixture ``popular-4`` was made of: ids that are not text, columns of many types."""
+"""Make bundles of version 4, and the tables of the fixture ``popular-4``: ids that are not text, columns of many
+types."""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ N = 12
 
 
 def odd_frame() -> pl.DataFrame:
-    """Users by whole number, not in order; items by date."""
+    """Return users with unordered whole numbers as ids, and items with dates as ids."""
     days = [dt.date(2024, 1, 1) + dt.timedelta(days=d) for d in range(N)]
     rows = [(u, days[(u + k) % N], float(1 + (u * k) % 5)) for u in (900, 7, 33, 12) for k in range(6)]
     return pl.DataFrame(rows, schema=["user", "item", "rating"], orient="row")
 
 
 def odd_items() -> pl.DataFrame:
-    """Facts of the items, with gaps."""
+    """Return attributes of the items, with gaps."""
     days = [dt.date(2024, 1, 1) + dt.timedelta(days=d) for d in range(N)]
     words = ["jazz", "Ästhetik", None, "東京"] * (N // 4)
     return pl.DataFrame(
@@ -48,7 +49,7 @@ def odd_items() -> pl.DataFrame:
 
 
 def as_version_4(path: Path, name: str | None = None, content: bytes | None = None) -> None:
-    """Make a bundle one of version 4, with ids in Parquet; ``content``: what stands in the file ``name``."""
+    """Convert a bundle to version 4, with ids in Parquet. ``content``: the new content of the file ``name``."""
     rec = cf.load(path)
     m = json.loads((path / files.MANIFEST).read_text())
     sides = {"user": (rec.data.user_ids, rec.data.user_table), "item": (rec.data.item_ids, rec.data.item_table)}

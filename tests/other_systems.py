@@ -1,9 +1,4 @@
-"""``python other_systems.py SYSTEM FOLDER``: a whole use of cofactor in a process that lacks what SYSTEM lacks.
-
-``windows`` and ``macos`` take away or break, before cofactor is imported, what Python's documentation says is "Unix" or
-"Linux" only. What only the real systems can show (names of drives, files that are open and cannot be renamed but for
-those below) is not shown here.
-"""
+"""``python other_systems.py SYSTEM FOLDER``: use all of cofactor in a process that lacks what SYSTEM lacks."""
 
 from __future__ import annotations
 
@@ -52,7 +47,7 @@ def windows() -> None:
         real_fsync(fd)
 
     def replace(source: Any, target: Any, **_: Any) -> None:
-        """A folder never takes the place of another, nor a file that of one that this process has open."""
+        """Replace as Windows does: a folder never replaces another, nor a file one that this process has open."""
         if os.path.isdir(target) or _is_open(target):
             raise PermissionError(13, "Access is denied")
         real_replace(source, target)
@@ -99,11 +94,11 @@ def macos() -> None:
 
 
 def _no_proc() -> None:
-    """No /proc and /sys."""
+    """Remove /proc and /sys."""
     real_open, real_list = builtins.open, os.listdir
 
     def opened(file: Any, *more: Any, **options: Any) -> Any:
-        if str(file).startswith(("/proc", "/sys")) and file != "/proc/self/maps":  # that one is of threadpoolctl
+        if str(file).startswith(("/proc", "/sys")) and file != "/proc/self/maps":  # this one belongs to threadpoolctl
             raise FileNotFoundError(2, "No such file or directory", str(file))
         return real_open(file, *more, **options)
 
@@ -130,7 +125,7 @@ def _is_open(place: Any) -> bool:
 
 
 def _cp1252() -> None:
-    """Text without an encoding of its own is written as Windows does it."""
+    """Write text without an explicit encoding as Windows does."""
     import locale
 
     locale.getpreferredencoding = lambda *_: "cp1252"  # type: ignore[assignment]
@@ -147,7 +142,7 @@ def _cp1252() -> None:
 
 
 def use(folder: Path) -> None:
-    """Read, doctor, train, save, load, update, forget, lists for everybody, checkpoints, a report, a server."""
+    """Read, examine, train, save, load, update, forget, make all lists, checkpoints, a report, a server."""
     import cofactor as cf
     from cofactor.report import write_report
 
@@ -175,7 +170,7 @@ def use(folder: Path) -> None:
 
 
 def serve(place: Path, state: Path) -> None:
-    """Two starts of a server on one state; the second finds what the first was told."""
+    """Start a server twice on one state; the second start finds what the first was told."""
     from starlette.testclient import TestClient
 
     from cofactor.errors import ConfigError
@@ -190,7 +185,7 @@ def serve(place: Path, state: Path) -> None:
             known = client.get("/v1/user", params={"user": "ł3"}).text
             assert f"É{2 + start}" in known
             for _ in range(3):
-                while (made := client.post("/v1/refit", json={})).status_code == 409:  # the last one is at work
+                while (made := client.post("/v1/refit", json={})).status_code == 409:  # the last one is still working
                     time.sleep(0.02)
                 assert made.status_code < 300, made.text
             with pytest.raises(ConfigError, match="in use"), TestClient(create_app(settings)):

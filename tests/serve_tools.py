@@ -1,4 +1,4 @@
-"""What the tests of the server share: a small trained model, and a client of an application in this process."""
+"""Shared helpers of the server's tests: a small trained model, and a client of an application in this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEW = [{"user": 5, "item": 101, "rating": 1.0}, {"user": 999, "item": "Film 3 (1
 
 
 def ratings(n_users=40, n_items=25, seed=0, text_ids=False):
-    """Half of all pairs of a small world with two tastes, with times and a table of items."""
+    """Return half of all pairs of a small world with two tastes, with times and a table of items."""
     rng = np.random.default_rng(seed)
     users, items = np.nonzero(rng.random((n_users, n_items)) < 0.5)
     likes = (users % 2) == (items % 2)
@@ -47,7 +47,7 @@ def ratings(n_users=40, n_items=25, seed=0, text_ids=False):
 
 
 def saved(folder, model="als", name="m.cofactor", **options):
-    """A bundle of a model of these ratings; its path."""
+    """Save a bundle of a model of these ratings. Returns its path."""
     place = folder / name
     cf.fit(
         ratings(options.pop("n_users", 40), text_ids=options.pop("text_ids", False)), model=model, seed=0, **options
@@ -57,7 +57,7 @@ def saved(folder, model="als", name="m.cofactor", **options):
 
 @contextmanager
 def client(bundle, *, raises=True, headers=None, **settings):
-    """A client of a server that runs in this process; ``client.app.state.live`` is what it serves."""
+    """Return a client of a server that runs in this process; ``client.app.state.live`` is the served model."""
     app = create_app(Settings(bundle, **{"watch": False} | settings))
     with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=raises, headers=headers) as found:
         yield found
@@ -65,7 +65,7 @@ def client(bundle, *, raises=True, headers=None, **settings):
 
 @contextmanager
 def serving(bundle, *, app=None, **settings):
-    """A server on a socket, in a thread of this process: (its port, the application)."""
+    """Run a server on a socket, in a thread of this process. Yields (its port, the application)."""
     from cofactor.serve.server import _server, listening
 
     told = Settings(bundle, **{"watch": False, "port": 0} | settings)
@@ -88,7 +88,7 @@ def serving(bundle, *, app=None, **settings):
 
 
 def said(port, raw, *, until_closed=False):
-    """The status and all bytes of the answer to what is sent as it is."""
+    """Send raw bytes. Returns the status and all bytes of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
         sock.sendall(raw)
         if until_closed:
@@ -116,7 +116,7 @@ def refused(answer, status, *words):
 
 
 def waited(condition, seconds=60):
-    """Until it holds; fails when that takes too long."""
+    """Wait until the condition holds; fail if that takes too long."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

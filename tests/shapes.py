@@ -1,4 +1,4 @@
-"""Tables of a known truth for tests that write them in the shapes of public data."""
+"""Tables with known contents, for tests that write them in the shapes of public data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = tuple[int, int, float, int]
 
 
 def rows(values: str = "stars", again: bool = False) -> list[Row]:
-    """user, item, value, second of 30 users and 20 items, popular ones first."""
+    """Return rows (user, item, value, second) of 30 users and 20 items, popular items first."""
     rng = np.random.default_rng(3)
     popularity = 1 / np.arange(1, 21)
     found: list[Row] = []

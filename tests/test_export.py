@@ -278,7 +278,7 @@ def test_diff_without_factors_and_without_common_users(rec, toy):
     other = fitting.fit(toy_ratings().train.replace(user_ids=_named(80)), "popular")
     d = diff(rec, other)
     assert d.overlap is None
-    assert "no user in common" in str(d)
+    assert "no common users" in str(d)
 
 
 def _named(n):

@@ -138,7 +138,7 @@ def test_infinite_parameters(toy: Any) -> None:
 @pytest.mark.parametrize("device", ["gpu", "cuda:77", "meta", "", "é\ud800", 3.5, [1]])
 def test_devices_that_are_not_here(toy: Any, keywords: dict[str, Any], device: Any) -> None:
     pytest.importorskip("torch")
-    with pytest.raises(ConfigError, match="which is not here; give 'cpu'"):
+    with pytest.raises(ConfigError, match="which is not available here; give 'cpu'"):
         cf.collab_learner(toy, 4, device=device, verbose=False, **keywords)
 
 

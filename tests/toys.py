@@ -1,4 +1,4 @@
-"""What tests share: tables with a known structure, small models, and ways to train them."""
+"""Shared helpers of the tests: tables with a known structure, small models, and ways to train them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 def planted_factors(
     n: int = 3000, n_users: int = 40, n_items: int = 60, seed: int = 0, power: float = 1.0
 ) -> Interactions:
-    """Ratings from planted factors; ``power`` skews which rows are met."""
+    """Return ratings from planted factors. ``power`` skews how often each row is rated."""
     rng = np.random.default_rng(seed)
     users = (n_users * rng.random(n) ** power).astype(np.int32)
     items = (n_items * rng.random(n) ** power).astype(np.int32)
@@ -67,7 +67,8 @@ def strata_stepper(data: Interactions, parallel: str, seed: int = 3) -> Any:
 
 
 def two_tastes(n_users=60, n_items=40, seed=0):
-    """Two tastes; genres and years in the side two_tastes. Items 100.. are liked by the first half of the users."""
+    """Return ratings of two tastes, with genres and years in the side table. Items from 100 on are liked by the first
+    half of the users."""
     rng = np.random.default_rng(seed)
     users, items = np.nonzero(rng.random((n_users, n_items)) < 0.4)
     own = (users < n_users // 2) == (items < n_items // 2)
@@ -83,7 +84,7 @@ def two_tastes(n_users=60, n_items=40, seed=0):
 
 
 class TableModel:
-    """A 'trained' model: its scores are a table, its predictions too; ids never seen get 3."""
+    """A fake trained model: its scores and predictions are a table; unknown ids get 3."""
 
     name: ClassVar[str] = "table"
     task: ClassVar[Any] = "rating"
@@ -155,7 +156,8 @@ def noise(n_users: int = 60, n_items: int = 40, share: float = 0.25, seed: int =
 
 
 def blocks(n_groups: int = 4, size: int = 12) -> tuple[Interactions, np.ndarray]:
-    """Users and items in groups: a user has every item of the own group but one, the one to recommend."""
+    """Return users and items in groups, and the item to recommend: a user has every item of their own group except that
+    one."""
     n = n_groups * size
     group = np.arange(n) // size
     has = group[:, None] == group[None, :]
@@ -212,7 +214,8 @@ def fit_bayes(data: Interactions, config: BayesMFConfig, seed: int = 0) -> Bayes
 
 
 class PlantedDrift:
-    """Drawn from the model itself: two factors, biases, noise that differs by user, moods that last a minute."""
+    """Data drawn from the model itself: two factors, biases, noise that differs by user, and a user drift that lasts a
+    minute."""
 
     def __init__(self, n_users: int = 200, n_items: int = 100, each: int = 60, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)

@@ -239,11 +239,11 @@ def changes():
         arrays["id.more"] = np.zeros(3, np.int8)
 
     return {
-        "an offset that descends": (put("id.offsets", 3, 0), "lies outside its bytes"),
-        "an offset beyond the end": (put("id.offsets", 3, 4_000_000_000), "lies outside its bytes"),
+        "an offset that descends": (put("id.offsets", 3, 0), "lies outside the bytes"),
+        "an offset beyond the end": (put("id.offsets", 3, 4_000_000_000), "lies outside the bytes"),
         "a last offset that is short": (put("id.offsets", -1, 3), "do not span"),
         "bytes of no text": (put("id.bytes", 2, 0xFF), "utf-8"),
-        "a text that begins within a letter": (put("id.bytes", 0, 0x80), "lies outside its bytes"),
+        "a text that begins within a letter": (put("id.bytes", 0, 0x80), "lies outside the bytes"),
         "two alike": (lambda arrays: arrays["id.bytes"].__setitem__(slice(None), 65), "do not ascend"),
         "another order": (order(np.arange(25, dtype=np.uint32)[::-1]), "not ascend"),
         "an order of others": (order(np.full(25, 99, np.uint32)), "not ascend"),

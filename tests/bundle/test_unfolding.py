@@ -149,5 +149,5 @@ def test_metadata_of_other_writers(tmp_path: Path) -> None:
     data = (tmp_path / "c").read_bytes()
     for cut in (0, 7, 50, len(data) - 1):
         (tmp_path / "c").write_bytes(data[:cut])
-        with pytest.raises(BundleError, match="not a whole checkpoint"):
+        with pytest.raises(BundleError, match="not a complete checkpoint"):
             load_checkpoint(tmp_path / "c")

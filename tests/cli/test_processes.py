@@ -256,7 +256,7 @@ BAD = {
     "missing id": (ROWS + ",a,3\n", ("row 5", "user")),
     "one user": ("user,item,rating\n1,a,3\n1,b,4\n", ("one user",)),
     "one item": ("user,item,rating\n1,a,3\n2,a,4\n", ("one item",)),
-    "constant": ("user,item,rating\n1,a,3\n1,b,3\n2,a,3\n", ("all values are alike", "auto-ranking")),
+    "constant": ("user,item,rating\n1,a,3\n1,b,3\n2,a,3\n", ("all values are equal", "auto-ranking")),
 }
 
 

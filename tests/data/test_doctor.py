@@ -100,7 +100,7 @@ def test_scale() -> None:
     report = check(
         pl.concat([frame, rows(user=["user-new", "user-new"], item=["item-1", "item-2"], rating=[99.0, -1.0])])
     )
-    assert [f.what.split(" stands")[0] for f in report.findings if f.check == "scale"] == ["-1", "99"]
+    assert [f.what.split(" is outside")[0] for f in report.findings if f.check == "scale"] == ["-1", "99"]
     assert "there is nothing to learn" in str(found(check(frame.with_columns(rating=pl.lit(3.0))), "scale")["what"])
 
 

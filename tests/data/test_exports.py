@@ -210,7 +210,7 @@ def test_json_ids_of_two_types_are_told(file):
     rows = [{"user": u if u % 2 else str(u), "item": f"i{i}", "rating": v} for u, i, v in STARS]
     for text in (json.dumps(rows), "\n".join(map(json.dumps, rows))):
         data = cf.read(file(text, "t.json"))
-        assert "'user': some values are numbers and some are texts" in said(data)
+        assert "'user': some values are numbers and others quoted text" in said(data)
         assert len(data.user_ids) == 8
     rows = [{"user": str(u), "item": f"i{i}", "rating": v, "n": u} for u, i, v in STARS]
     assert "some values" not in said(cf.read(file(json.dumps(rows), "u.json")))
@@ -220,7 +220,7 @@ def test_the_one_list_of_objects_in_a_json_object_is_the_table(file):
     rows = [{"user": u, "item": i, "rating": v} for u, i, v in STARS]
     data = cf.read(file(json.dumps({"version": 2, "info": {"by": "me"}, "ratings": rows}), "t.json"))
     assert values_of(data) == {(u, i): v for u, i, v in STARS}
-    with pytest.raises(DataError, match="no table"):
+    with pytest.raises(DataError, match="not a table"):
         cf.read(file(json.dumps({"a": rows, "b": rows[:5]}), "t.json"))
 
 
@@ -333,7 +333,7 @@ def test_days_and_times_of_day_in_two_columns(file, day, clock):
     want = {pair: int(moment.replace(tzinfo=dt.UTC).timestamp()) for pair, moment in moments.items()}
     data = cf.read(file(text))
     assert dict(zip(values_of(data), data.times.tolist())) == want
-    assert "times are made of the columns 'date', 'time'" in said(data)
+    assert "times are combined from the columns 'date', 'time'" in said(data)
     assert cf.read(file(text), time="date").times.max() == max(want.values()) // 86_400 * 86_400
     frame = pl.read_csv(io.StringIO(text)).with_columns(
         date=pl.Series([m.date() for m in moments.values()]), time=pl.Series([m.time() for m in moments.values()])

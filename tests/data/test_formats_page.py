@@ -82,7 +82,7 @@ def test_cases(file: str) -> None:
     if "check" in expected:
         report = cf.check(TABLES / file)
         value = expected["check"].split()[0]
-        assert any(f.check == "scale" and f"{value} stands apart" in f.what for f in report.findings)
+        assert any(f.check == "scale" and f"{value} is outside the scale" in f.what for f in report.findings)
 
 
 def test_repeats_are_kept_as_events() -> None:

@@ -103,11 +103,11 @@ def test_the_kind_survives_subsets_and_splits() -> None:
 def test_values_that_mean_no_rating_are_left_out_when_asked() -> None:
     values = np.where(np.arange(N) % 10 == 0, 99, FIVE)
     noted = cf.read(frame(values))
-    assert any("99 stands apart" in note and "missing=[99]" in note for note in noted.notes)
+    assert any("99 is outside the scale" in note and "missing=[99]" in note for note in noted.notes)
     data = cf.read(frame(values), missing=[99])
     assert len(data) == N - N // 10
     assert data.range == (1, 5)
-    assert any("500 rows whose rating means none" in note for note in data.notes)
+    assert any("500 rows whose value means no rating" in note for note in data.notes)
     text = frame(values).with_columns(pl.col("value").cast(pl.String).replace("99", "-"))
     assert len(cf.read(text, missing=["-"])) == len(data)
     with pytest.raises(DataError, match=r"missing \('-'\), and 499 more are.*missing=\['-'\]"):

@@ -75,7 +75,7 @@ RETURNS = {
 def test_returns_that_end_no_line(tmp_path: Path, where: str) -> None:
     data = cf.read(put(tmp_path, lines(STARS, RETURNS[where], "user,item,rating,review")))
     check(data, STARS, "ratings", user="u{}".format, item="i{}".format)
-    assert any("carriage returns that end no line" in note for note in data.notes)
+    assert any("carriage returns inside lines" in note for note in data.notes)
 
 
 @pytest.mark.parametrize("ends", ["\r", "\r\n", "\n \r\n", "\n \r", "\r\r\n"])
@@ -127,7 +127,7 @@ def test_marks_that_nobody_sees_are_no_part_of_an_id(tmp_path: Path) -> None:
         data = cf.read(put(tmp_path, text))
         check(data, STARS, "ratings", user="u{}".format)
         assert data.item_ids.dtype == pl.Int64
-        assert any("marks that are not seen" in note for note in data.notes)
+        assert any("invisible characters" in note for note in data.notes)
 
 
 def test_ids_in_powers_of_ten(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_rows_of_totals_are_no_users(tmp_path: Path) -> None:
         pl.format("u{}", "user")
     )
     pivot = frame.to_pandas().pivot_table(index="user", columns="item", values="rating", margins=True)
-    with pytest.raises(DataError, match=r"row 30 is no user's: 'All' .* the sum or mean of the others"):
+    with pytest.raises(DataError, match=r"row 30 does not belong to one user: 'All' .* the sum or mean of the others"):
         cf.read(put(tmp_path, pivot.to_csv()))
     brand = lines(COUNTS, lambda u, i, v, t: f"u{u},{'Total' if i == 3 else i},{v}", "user,item,plays")
     check(cf.read(put(tmp_path, brand)), COUNTS, "counts", user="u{}".format, item=lambda i: "Total" if i == 3 else i)
@@ -210,7 +210,7 @@ def test_zones_differ_from_row_to_row(tmp_path: Path) -> None:
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{here(u, t)}", "user,item,rating,ts")
     check(cf.read(put(tmp_path, text)), STARS, "ratings", within=0)
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y-%m-%d %H:%M:%S')} IST", "user,item,rating,ts")
-    with pytest.raises(DataError, match=r"no times that can be read, such as .* IST"):
+    with pytest.raises(DataError, match=r"holds no readable times, such as .* IST"):
         cf.read(put(tmp_path, text))
 
 

@@ -104,9 +104,9 @@ def test_lists_of_ids(rec):
 def test_types_that_make_no_feature_are_left_out_or_said():
     odd = {"when": [dt.time(1), dt.time(1)], "deep": [[["x"]], [["x"]]], "parts": [{"a": 1}, {"a": 1}]}
     for name, values in odd.items():
-        with pytest.raises(DataError, match=f"column '{name}' has type .*, which makes no feature"):
+        with pytest.raises(DataError, match=f"column '{name}' has type .*, which cannot be made into features"):
             features(pl.DataFrame({name: values}))
-        with pytest.raises(DataError, match=f"column '{name}' has type .*, which makes no feature"):
+        with pytest.raises(DataError, match=f"column '{name}' has type .*, which cannot be made into features"):
             encode_like(pl.DataFrame({name: values}), [f"{name}=x"], None)
     data = table()
     columns = [pl.Series(name, values[:1] * data.n_items) for name, values in odd.items()]

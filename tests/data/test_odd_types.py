@@ -121,9 +121,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "infinite": (lambda: frame(rating=[np.inf, *V[1:]]), "is inf"),
     "complex": (lambda: np.array([U, J, V], complex).T, "complex128"),
     "complex matrix": (lambda: MATRIX * 1j, "complex128"),
-    "zeros": (lambda: MATRIX.toarray(), "a 0 cannot be told from nothing"),
+    "zeros": (lambda: MATRIX.toarray(), "0 may mean a value or no value"),
     "three axes": (lambda: np.zeros((3, 3, 3)), "has the shape"),
-    "one column": (lambda: pd.DataFrame({"user": U}), "cannot tell which column"),
+    "one column": (lambda: pd.DataFrame({"user": U}), "cannot guess which column"),
     "a generator": (lambda: (row for row in STARS), "cannot read ratings from a generator"),
     "dicts of all sorts": (lambda: {"a": {"x": 1}, "b": {3: "y"}}, "not a number"),
 }
@@ -139,6 +139,6 @@ def test_refused_in_one_sentence(name: str) -> None:
 
 def test_durations_that_may_be_the_value_are_said() -> None:
     data = cf.read(frame(rating=pd.to_timedelta(V, unit="m")).rename(columns={"rating": "watch_time"}))
-    assert any("no rating taken: 'watch_time'" in note for note in data.notes)
+    assert any("no rating column used: 'watch_time'" in note for note in data.notes)
     counted = cf.read(frame(rating=pd.to_timedelta(V, unit="m")).rename(columns={"rating": "watch_time"}), count=2)
     check(counted, [(u, i, 60 * v, t) for u, i, v, t in STARS], "counts")

@@ -116,7 +116,7 @@ def test_several_items_a_row(tmp_path: Path) -> None:
     check(cf.read(put(tmp_path, text), item="items"), STARS, "events", value=False)
     frame = pl.DataFrame(STARS, schema=["user", "item", "rating", "time"], orient="row")
     check(cf.read(frame.group_by("user").agg("item", "rating", "time")), STARS, "ratings", within=0)
-    with pytest.raises(DataError, match="not of the same lengths"):
+    with pytest.raises(DataError, match="differ in length"):
         cf.read(frame.group_by("user").agg("item", pl.col("rating").head(2)))
     counted = "".join(f"{len(of[u])} {' '.join(map(str, of[u]))}\n" for u in users)  # CiteULike
     found = cf.read(put(tmp_path, counted, "users.dat"))
@@ -236,7 +236,7 @@ def test_the_order_of_day_and_month(tmp_path: Path) -> None:
     for form in ("%d/%m/%Y", "%d-%m-%y", "%d%m%Y"):
         text = "".join(f"{u}|{i}|{v}|{when(t, form)}\n" for u, i, v, t in table)
         path = put(tmp_path, "user|item|rating|date\n" + text)
-        with pytest.raises(DataError, match=r"told from the month .*dates='dmy'.*--dates dmy"):
+        with pytest.raises(DataError, match=r"day and month are ambiguous .*dates='dmy'.*--dates dmy"):
             cf.read(path)
         check(cf.read(path, dates="dmy"), table, "ratings", within=DAY)
         check(cf.read(path, dates=form), table, "ratings", within=DAY)
@@ -247,19 +247,21 @@ def test_the_order_of_day_and_month(tmp_path: Path) -> None:
     for form, shown in (("%d.%m.%Y", r"\.01\.2020' \(the day first\)"), ("%d-%m-%Y", "-01-2020' .the day first")):
         both = [("%m/%d/%Y", late), (form, late)]  # two systems that wrote into one column
         text = "".join(f"{u}|{i}|{v}|{when(t, how)}\n" for how, part in both for u, i, v, t in part)
-        with pytest.raises(DataError, match=rf"in several ways, of different orders .*{shown}"):
+        with pytest.raises(DataError, match=rf"in several ways with different orders: .*{shown}"):
             cf.read(put(tmp_path, "user|item|rating|date\n" + text))
     text = "".join(
         f"{u}|{i}|{v}|{when(t, how)}\n" for how, t0 in (("%d/%m/%Y", late), ("%d-%m-%Y", table)) for u, i, v, t in t0
     )
-    with pytest.raises(DataError, match="told from the month"):  # what one writing tells says nothing of the other
+    with pytest.raises(
+        DataError, match="day and month are ambiguous"
+    ):  # what one writing tells says nothing of the other
         cf.read(put(tmp_path, "user|item|rating|date\n" + text))
     assert len(cf.read(put(tmp_path, "user|item|rating|date\n" + text), dates="dmy").events) == 2 * len(table)
     years_first = lines(table, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%y-%m-%d')}", "user,item,rating,date")
     check(cf.read(put(tmp_path, years_first), dates="ymd"), table, "ratings", within=DAY)
     with pytest.raises(DataError, match="row 1 of column 'column_3' is not a date with the day first"):
         cf.read([(1, 1, 5.0, "12/31/2020"), (2, 2, 4.0, "12/30/2020")], time=3, dates="dmy")
-    with pytest.raises(DataError, match=r"row 2 .*'2020/3/1', which is not of the form"):
+    with pytest.raises(DataError, match=r"row 2 .*'2020/3/1', which does not match"):
         cf.read([(1, 1, 5.0, "31/12/2020"), (2, 2, 4.0, "2020/3/1")], time=3, dates="%d/%m/%Y")
     for wrong in ("day", 3, ["dmy"]):
         with pytest.raises(ConfigError, match=r"dates is .*'dmy', 'mdy', 'ymd'"):
@@ -267,7 +269,7 @@ def test_the_order_of_day_and_month(tmp_path: Path) -> None:
     report = cf.check(path, dates="ymd")
     assert report.worst != "error"
     assert report.summary["to"] == "2020-01-12T00:00:00"
-    assert any("told from the month" in finding.what for finding in cf.check(path).findings)
+    assert any("day and month are ambiguous" in finding.what for finding in cf.check(path).findings)
 
 
 def test_times_that_stand_for_none_are_said(tmp_path: Path) -> None:
@@ -292,7 +294,7 @@ def test_of_several_times_the_moment_is_taken(tmp_path: Path) -> None:
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%H:%M:%S')},{when(t, form)},{u * 7}", header)
     check(cf.read(put(tmp_path, text)), STARS, "ratings", within=DAY)
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t},{t}", "user,item,rating,first_date,last_date")
-    assert any("no times taken, of 'first_date', 'last_date'" in note for note in cf.read(put(tmp_path, text)).notes)
+    assert any("no times used: 'first_date', 'last_date'" in note for note in cf.read(put(tmp_path, text)).notes)
 
 
 def test_blanks_and_marks_around_ids(tmp_path: Path) -> None:
@@ -305,7 +307,7 @@ def test_blanks_and_marks_around_ids(tmp_path: Path) -> None:
     text = lines(STARS, lambda u, i, v, t: f'="{u:04d}",{i},{v}', "user,item,rating")
     check(cf.read(put(tmp_path, text)), STARS, "ratings", user="{:04d}".format)
     text = lines(STARS, lambda u, i, v, t: f"{'U' if t % 9 == 0 else 'u'}{u},{i},{v}", "user,item,rating")
-    assert any("in capital letters" in note for note in cf.read(put(tmp_path, text)).notes)
+    assert any("only in case" in note for note in cf.read(put(tmp_path, text)).notes)
     frame = pl.DataFrame({"user": ["a", "a ", "b"], "item": [1, 2, 3], "rating": [1, 2, 3]})
     assert cf.read(frame).n_users == 3  # of a frame ids are what they are
 
@@ -317,7 +319,7 @@ def test_what_spreadsheets_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="last digits are lost"):
         cf.read(put(tmp_path, text))
     twice = lines(STARS[:50], lambda u, i, v, t: f"u{u},i{i}", "user,item") * 2
-    with pytest.raises(DataError, match="row 51 holds the names of the columns again"):
+    with pytest.raises(DataError, match="row 51 repeats the column names"):
         cf.read(put(tmp_path, twice))
     text = lines(STARS, lambda u, i, v, t: f'"u{u}","i{i}","{v}"', '"user", "item", "rating"')
     check(cf.read(put(tmp_path, text)), STARS, "ratings", user="u{}".format, item="i{}".format)
@@ -417,7 +419,7 @@ def test_blocks_of_keys_and_values(tmp_path: Path) -> None:
 def test_of_several_ratings_none_is_taken_unsaid(tmp_path: Path) -> None:
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{6 - v}", "user,item,taste_rating,look_rating")
     notes = cf.read(put(tmp_path, text)).notes
-    assert any("no rating taken, of 'taste_rating', 'look_rating'" in note for note in notes)
+    assert any("no rating used: 'taste_rating', 'look_rating'" in note for note in notes)
 
 
 def test_lines_of_vowpal_wabbit(tmp_path: Path) -> None:
@@ -462,7 +464,7 @@ def test_what_was_shown_and_what_was_taken(tmp_path: Path, name: str, words: str
     taken = [row for row in STARS if row[2] > 2]
     found = cf.read(place)
     check(found, taken, "events", value=False, within=0)
-    assert any(f"{name} = 0 is taken as shown alone" in note for note in found.notes)
+    assert any(f"{name} = 0 means shown only" in note for note in found.notes)
     few = put(tmp_path, text[: text.index("\n", 200) + 1], "few.csv")
     shown = [row for row in STARS[: few.read_text().count("\n") - 1] if row[2] > 2]
     assert len(held_out_rows(few, found)) == len(shown)
@@ -539,16 +541,14 @@ def test_what_says_no_is_not_one_more_thing_that_was_liked(tmp_path: Path, heade
     assert len(weighed) == len(STARS)
     text = text.replace(no, "play").replace("feedback", "what")
     if header == "feedback":
-        assert any(
-            "'what' says what happened: behaviour='what' uses it" in n for n in cf.read(put(tmp_path, text)).notes
-        )
+        assert any("'what' holds behaviours: behaviour='what' uses it" in n for n in cf.read(put(tmp_path, text)).notes)
 
 
 def test_lists_of_items_are_no_matrix(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for first in ("({u},{i})", "{u}"):  # test items beside a pair, the best for a user
         rows = [[first.format(u=u, i=u % 7), *map(str, rng.permutation(4000)[:40])] for u in range(50)]
-        with pytest.raises(DataError, match=r"lists of items .* and no matrix of ratings.*wide=True"):
+        with pytest.raises(DataError, match=r"lists of items .* not a matrix of ratings.*wide=True"):
             cf.read(put(tmp_path, "\n".join("\t".join(row) for row in rows), "lists.tsv"))
 
 
@@ -608,9 +608,9 @@ def test_labels_of_0_and_1(tmp_path: Path, name: str) -> None:
 def test_a_column_that_may_be_the_rating_is_said(tmp_path: Path) -> None:
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{u % 2},{i * 3}", "user,item,zufriedenheit,sex,pages")
     notes = cf.read(put(tmp_path, text)).notes
-    assert any("no rating taken: 'zufriedenheit' may say something of each row" in note for note in notes)
+    assert any("no rating column used: 'zufriedenheit' may hold a value for each row" in note for note in notes)
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{t},{i % 3},{u + 7}", "user,item,stamp_of_time,genre_id,order_id")
-    assert not any("may say something" in note for note in cf.read(put(tmp_path, text)).notes)
+    assert not any("may hold a value" in note for note in cf.read(put(tmp_path, text)).notes)
 
 
 def test_dates_in_several_columns(tmp_path: Path) -> None:
@@ -621,7 +621,7 @@ def test_dates_in_several_columns(tmp_path: Path) -> None:
     parts = ("%-d", "%-m", "%Y", "%-H", "%-M", "%-S")
     found = cf.read(put(tmp_path, lines(STARS, of(*parts), header)))
     check(found, STARS, "ratings", within=0)
-    assert any("times are made of the columns 'date_year', 'date_month'" in note for note in found.notes)
+    assert any("times are combined from the columns 'date_year', 'date_month'" in note for note in found.notes)
     days = put(tmp_path, lines(STARS, of("%-d", "%-m", "%Y"), "user\titem\trating\tday\tmonth\tyear"), "d.tsv")
     check(cf.read(days), STARS, "ratings", within=DAY)
     check(cf.read(days, time=False), STARS, "ratings")
@@ -631,7 +631,7 @@ def test_dates_in_several_columns(tmp_path: Path) -> None:
     both = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t},1,2,1999", "user,item,rating,timestamp,day,month,year")
     check(cf.read(put(tmp_path, both)), STARS, "ratings", within=0)  # a time goes before its parts
     odd = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{40 + u},{i},2000", "user,item,rating,day,month,year")
-    assert not any("times are made" in note for note in cf.read(put(tmp_path, odd)).notes)
+    assert not any("times are combined" in note for note in cf.read(put(tmp_path, odd)).notes)
     again = read_alike(days, cf.read(days))  # test rows, say
     check(again, STARS, "ratings", within=DAY)
     wrong = days.read_text() + "1\t1\t5\t31\t2\t2011\n"
@@ -683,14 +683,14 @@ def test_rows_with_names_as_r_writes_them(tmp_path: Path, sep: str) -> None:
 
 def test_lines_of_several_kinds_are_told(tmp_path: Path) -> None:
     text = 'I,4,"www"\nA,1287,1,"Page","/p"\nC,"10001",10001\nV,1000,1\nV,1001,1\n'
-    with pytest.raises(DataError, match=r"records of several kinds, by their first field \('A', 'C', 'I', 'V'\)"):
+    with pytest.raises(DataError, match=r"records of several kinds, told by the first field \('A', 'C', 'I', 'V'\)"):
         cf.read(put(tmp_path, text))
     with pytest.raises(DataError, match="a quote stands within a field or is not closed"):
         cf.read(put(tmp_path, '";"8230311685";"10"\n"276727";"8465759984";"0"\n'))
     with pytest.raises(DataError, match=r"line 3 .* has more fields than the first, which has 3"):
         cf.read(put(tmp_path, "user,item,rating\n1,2,3\n1,2,3,4\n"))
     with pytest.raises(
-        DataError, match=r"seems to have one column \(it begins with '\d+=\d+=\d'\); name what separates"
+        DataError, match=r"seems to have one column \(it begins with '\d+=\d+=\d'\); name the separator"
     ):
         cf.read(put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u}={i}={v}")))
 
@@ -737,7 +737,7 @@ def test_a_list_of_users_or_items_is_not_who_rated_what(tmp_path: Path) -> None:
     genres = "".join(f"Genre{n}|{n}\n" for n in range(19))
     people = "".join(f"{u}|{20 + u % 40}|{'FM'[u % 2]}|writer{u % 4}|{10000 + u * 7}\n" for u in range(1, 300))
     for text in (users, films, genres, people):
-        with pytest.raises(DataError, match="seem to describe users or items, one each"):
+        with pytest.raises(DataError, match="seem to describe users or items, not ratings"):
             cf.read(put(tmp_path, text))
     assert cf.read(tmp_path / "table.csv", user=0, item=4).n_users == 299  # who says so is heard
     assert cf.read([(n, n * 7 % 5, 1.0 + n % 5) for n in range(40)]).n_users == 40  # objects have no numbers of rows
@@ -748,7 +748,7 @@ def test_a_list_of_users_or_items_is_not_who_rated_what(tmp_path: Path) -> None:
 def test_baskets_are_told(tmp_path: Path) -> None:
     goods = ["whole milk", "rolls", "soda", "yogurt"]
     text = "".join(",".join(goods[(n + k) % 4] for k in range(1 + n * 7 % 5)) + "\n" for n in range(40))
-    with pytest.raises(DataError, match=r"have 1 to 5 fields, as lists of items have \(baskets, sessions\)"):
+    with pytest.raises(DataError, match=r"have 1 to 5 fields, like lists of items \(baskets, sessions\)"):
         cf.read(put(tmp_path, text))
 
 

@@ -55,7 +55,7 @@ def test_returns_are_taken_off_and_pairs_of_nothing_left_out() -> None:
     frame = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [7, 7, 7, 8, 8], "quantity": [5, -2, 4, -4, 1]})
     data = cf.read(frame, count="quantity")
     assert data.to_frame().rows() == [(1, 7, 3.0), (2, 7, 4.0), (3, 8, 1.0)]
-    assert any("1 pairs whose counts come to 0 or less" in note for note in data.notes)
+    assert any("1 pairs whose counts sum to 0 or less" in note for note in data.notes)
 
 
 def test_behaviours_have_weights() -> None:

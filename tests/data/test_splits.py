@@ -211,7 +211,7 @@ def test_rolling_by_hand() -> None:
     for bad in ({"k": 0}, {"k": 4, "valid": 0.3}, {"cutoffs": [5, 3]}, {"cutoffs": []}, {"cutoffs": "2013"}):
         with pytest.raises(ConfigError):
             splits.rolling(data, **bad)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="take fewer windows"):
+    with pytest.raises(DataError, match="use fewer windows"):
         splits.rolling(data, cutoffs=[1, 3])
     with pytest.raises(DataError, match="no times"):
         splits.rolling(table(20, 0, timed=False))

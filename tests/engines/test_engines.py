@@ -95,7 +95,7 @@ def test_spark(rec: Any, everybody: pl.DataFrame, tmp_path: Path, monkeypatch: p
             with pytest.raises(ConfigError):
                 engine.recommend(ratings, bundle, **wrong)
         cf.fit(rec.data, model="popular").save(bundle)  # replaced between the plan and the work
-        with pytest.raises(Exception, match="not the model that the driver has") as failed:
+        with pytest.raises(Exception, match="not the driver's model") as failed:
             lists.collect()
         assert BundleError.__name__ in str(failed.value)
     finally:

@@ -70,7 +70,7 @@ def test_lists_for_all(split: Any, pool: Processes, tmp_path: Path) -> None:
     assert part.stat().st_mtime_ns == before
     with pytest.raises(ConfigError, match="with other options"):
         lists("a")
-    with pytest.raises(ConfigError, match="holds other things"):
+    with pytest.raises(ConfigError, match="holds other files"):
         lists(".")
     with pytest.raises(ConfigError, match="for all users"):
         lists("b", users=[1])
@@ -82,5 +82,5 @@ def test_what_is_refused(split: Any, tmp_path: Path) -> None:
     given = cf.split.by_user(two_tastes(), users=0.2, seed=0)
     with pytest.raises(ConfigError, match="on one machine"):
         engines.evaluate(place, given)
-    with pytest.raises(BundleError, match="not the model that the driver has"):
+    with pytest.raises(BundleError, match="not the driver's model"):
         evaluation.opened(str(place), "other")

@@ -251,14 +251,14 @@ def test_parts_that_are_torn_changed_or_gone(folder: Path, begun: Path) -> None:
             part.unlink()
         else:
             part.write_bytes(changed)
-        with pytest.raises(DataError, match=rf"part {part.stem}.npy .* remove the folder and begin again"):
+        with pytest.raises(DataError, match=rf"part {part.stem}.npy .* remove the folder and start again"):
             _fit(folder, begun)
     part.write_bytes(data)
     record = next((begun / "steps").glob("als-001-user.json"))
     text = record.read_text()
     for other in (text[:100], text.replace('"dropped"', '"drop"'), text.replace("table", "tabel", 1), "[]"):
         record.write_text(other)
-        with pytest.raises(DataError, match=r"record als-001-user\.json .* is torn or changed"):
+        with pytest.raises(DataError, match=r"record als-001-user\.json .* is damaged or changed"):
             _fit(folder, begun)
     record.write_text(text)
     same(_fit(folder, begun), _fit(folder, whole))
@@ -281,7 +281,7 @@ def test_another_training_in_the_folder(folder: Path, begun: Path, tmp_path: Pat
         _fit([folder / "day=1" / "part.parquet"], begun)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "x").touch()
-    with pytest.raises(ConfigError, match="holds other things"):
+    with pytest.raises(ConfigError, match="holds other files"):
         _fit(folder, tmp_path / "other")
     job = json.loads((begun / "job.json").read_text())
     assert job["model"] == "als"
@@ -295,7 +295,7 @@ def test_sources_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     )
     pl.DataFrame({"user": [1, 1], "item": [2, 3], "rating": [1.0, 2.0]}).write_parquet(tmp_path / "alone.parquet")
     for source, words in (
-        (tmp_path / "none", "holds no file"),
+        (tmp_path / "none", "contains no file"),
         (tmp_path / "gone.parquet", "no file"),
         ([], "list of files is empty"),
         (7, "cannot train from a int"),
@@ -442,7 +442,7 @@ def test_the_folder_keeps_every_bit(tmp_path: Path) -> None:
 def test_one_training_works_in_a_folder_at_a_time(tmp_path: Path) -> None:
     place = tmp_path / "w"
     first = Work(place, {"a": 1}, Here(), resume=True)
-    with pytest.raises(ConfigError, match=r"another training works in the folder .* now"):
+    with pytest.raises(ConfigError, match=r"another training is using the folder"):
         Work(place, {"a": 1}, Here(), resume=True)
     first.release()
     second = Work(place, {"a": 1}, Here(), resume=True)  # the folder is that of the same training
@@ -467,5 +467,5 @@ def test_a_full_disk_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.M
         assert work.alone("one", lambda: [Done(1, [put(work.folder, "x", np.arange(3))])]) == [1]  # noqa: B023
         work.release()
     for wrong in (None, "", 3):
-        with pytest.raises(ConfigError, match=r"work is .*give a folder"):
+        with pytest.raises(ConfigError, match=r"work is .*give an empty or new folder"):
             engines.fit(folder, model="bias", work=wrong, out=tmp_path / "out")  # type: ignore[arg-type]

@@ -193,7 +193,7 @@ def test_leaks_are_warned_of_and_counted(parts: Any, table: NDArray) -> None:
     both = ratings().take(np.arange(len(train) - 5, len(train) + len(test)))
     with pytest.warns(LeakWarning, match="^5 of "):
         frame = evaluate(Table(table), both, "all", train=train)
-    assert "5 rows are in training too" in frame["note"][0]
+    assert "5 rows are also in training" in frame["note"][0]
     # Leaked rows are no candidates and so are not counted as misses.
     assert value(frame, "recall@10") == value(evaluate(Table(table), test, "recall", train=train), "recall@10")
 
@@ -224,8 +224,10 @@ def test_other_id_maps_and_unknown_ids(parts: Any, table: NDArray, tmp_path: Any
     got = evaluate(model, strange, ["mse", "recall"], train=train)
     assert value(got, "mse") == pytest.approx(expected)
     assert value(got, "mse", "n_users") == value(same, "mse", "n_users") + 1
-    assert "2 rows of users never seen; 1 rows of items never seen" in value(got, "mse", "note")
-    assert "1 users never seen are not ranked" in value(got, "recall@10", "note")
+    assert "2 rows of users that are not in training; 1 rows of items that are not in training" in value(
+        got, "mse", "note"
+    )
+    assert "1 users are not in training, so they are not ranked" in value(got, "recall@10", "note")
     assert value(got, "recall@10") < value(same, "recall@10")  # the unknown item is a miss
 
 
@@ -239,9 +241,11 @@ def test_ids_without_training_rows_are_never_seen_even_in_the_id_map(parts: Any,
         assert value(got, metric) == pytest.approx(
             value(evaluate(Table(table), left, metric, train=less, draws=0), metric)
         )
-        assert "3 users never seen are not ranked" in value(got, metric, "note")
+        assert "3 users are not in training, so they are not ranked" in value(got, metric, "note")
     rows = int(np.isin(test.users, np.unique(test.users)[:3]).sum())
-    assert f"{rows} rows of users never seen" in value(evaluate(Table(table), test, "mse", train=less), "mse", "note")
+    assert f"{rows} rows of users that are not in training" in value(
+        evaluate(Table(table), test, "mse", train=less), "mse", "note"
+    )
 
 
 def test_files_without_names_of_columns_go_together(tmp_path: Any) -> None:
@@ -261,8 +265,8 @@ def test_bad_input_is_said_clearly(parts: Any, table: NDArray) -> None:
         r"no metric 'rsme'.*Did you mean 'rmse'": lambda: evaluate(model, test, ["rsme"], train=train),
         "@ and a number": lambda: evaluate(model, test, ["rmse@5"], train=train),
         "at least 1": lambda: evaluate(model, test, ["ndcg"], n=0, train=train),
-        "predicts no ratings": lambda: evaluate(Table(table, "ranking"), test, ["rmse"], train=train),
-        "gives no intervals": lambda: evaluate(model, test, ["interval_width"], train=train),
+        "does not predict ratings": lambda: evaluate(Table(table, "ranking"), test, ["rmse"], train=train),
+        "has no intervals": lambda: evaluate(model, test, ["interval_width"], train=train),
         "training rows": lambda: evaluate(model, test),
         "not a model": lambda: evaluate(3, test),
         "users_without": lambda: evaluate(model, test, train=train, users_without="drop"),  # type: ignore[arg-type]
@@ -273,7 +277,7 @@ def test_bad_input_is_said_clearly(parts: Any, table: NDArray) -> None:
             call()
     for match, call in {
         "no test row": lambda: evaluate(model, test.take(np.zeros(0, dtype=int)), train=train),
-        "no user of the test rows is known": lambda: evaluate(model, numbers, train=train),
+        "no user of the test rows is in the training data": lambda: evaluate(model, numbers, train=train),
         "not int": lambda: evaluate(model, 7, train=train),
     }.items():
         with pytest.raises(DataError, match=match):

@@ -69,5 +69,5 @@ def test_what_users_share_cancels(split, models):
 
 
 def test_a_metric_that_one_cannot_give_is_refused(split, models):
-    with pytest.raises(ConfigError, match="no ratings"):
+    with pytest.raises(ConfigError, match="does not predict ratings"):
         paired_difference(models["als"], models["popular"], split.valid, "rmse")

@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
         refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=2e8)
     with pytest.raises(ConfigError, match="no model"):
         refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=1e5)
-    with pytest.raises(ConfigError, match=r"slim needs about .*; take fewer rows, users or factors"):
+    with pytest.raises(ConfigError, match=r"slim needs about .*; use fewer rows, users or factors"):
         check_memory(model_class("slim")(), data, free=2e8)
     check_memory(model_class("slim")(), data, free=2e9)
 

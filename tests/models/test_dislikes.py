@@ -81,7 +81,7 @@ def test_likes_and_dislikes_of_one_pair_add_up():
         (1, 0, -1.0),
         (1, 2, 1.0),
     ]
-    assert any("come to 0" in note for note in data.notes)
+    assert any("sum to 0" in note for note in data.notes)
 
 
 @pytest.mark.parametrize("name", RANKERS)

@@ -284,7 +284,7 @@ def test_bad_parameters_are_named(cls, bad):
 
 @pytest.mark.parametrize("cls", [Bias, ALS, SVDpp, ItemKNN, UserKNN])
 def test_nothing_is_asked_of_an_untrained_model(cls):
-    with pytest.raises(NotFittedError, match="has not learned anything yet"):
+    with pytest.raises(NotFittedError, match="is not trained yet"):
         cls().scores(np.array([0]))
 
 

@@ -58,7 +58,7 @@ def test_counts_are_no_ratings_but_make_rankers_no_worse() -> None:
     counted = table().with_columns(plays=pl.Series(np.ceil(RNG.lognormal(4, 1.5, 1_500)))).drop("rating")
     data = cf.read(counted)
     assert data.kind == "counts"
-    with pytest.raises(DataError, match=r"column 'plays' are counts.*take a ranker.*kind='ratings'"):
+    with pytest.raises(DataError, match=r"column 'plays' are counts.*use a ranker.*kind='ratings'"):
         cf.fit(data, model="als")
     split = cf.split.random(data, seed=1)
     without = cf.read(counted, rating=False)

@@ -211,9 +211,9 @@ def test_column_outputs_are_flattened_and_wrong_shapes_named(toy):
         def forward(self, x):
             return super().forward(x)[:, None].repeat(1, 3)
 
-    with pytest.raises(ConfigError, match=r"gave the shape \(16, 3\) for 16 rows"):
+    with pytest.raises(ConfigError, match=r"returned the shape \(16, 3\) for 16 rows"):
         learner(toy, Wide)
-    with pytest.raises(ConfigError, match="give their mean"):
+    with pytest.raises(ConfigError, match="return their mean"):
         learner(toy, loss=nn.MSELoss(reduction="none"))
     with pytest.raises(ConfigError, match="no parameter that learns"):
         learner(toy, lambda u, i: nn.Module())
@@ -259,7 +259,7 @@ def test_an_activation_turns_outputs_into_predictions(toy):
     assert everything.max() < 1
     read = TorchModule.from_state(model.config, model.state(), module=Dot, loss=loss, device="cpu")
     assert np.array_equal(read.scores(np.arange(3)), everything[:3])
-    with pytest.raises(ConfigError, match="a loss of your own, which a file does not hold"):
+    with pytest.raises(ConfigError, match="a loss of your own, which a file cannot hold"):
         TorchModule.from_state(model.config, model.state(), module=Dot).scores(np.arange(3))
 
 

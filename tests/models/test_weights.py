@@ -96,7 +96,7 @@ def test_models_that_know_no_weights_refuse_them() -> None:
     data = rows_of(table())
     for name in REGISTRY:
         if name not in ABLE:
-            with pytest.raises(ConfigError, match=f"{name.replace('+', '.')} cannot use the weights of rows") as said:
+            with pytest.raises(ConfigError, match=f"{name.replace('+', '.')} cannot use row weights") as said:
                 cf.fit(data, model=name, calibrate=False)
     assert set(
         str(said.value).partition("take ")[2].partition(", or read")[0].replace(" or ", ", ").split(", ")
@@ -180,7 +180,7 @@ def test_figures_weigh_test_rows() -> None:
         recall.append(gains.sum() / sum(worth.values()))
     assert frame["value"][0] == pytest.approx(np.mean(ndcg))
     assert frame["value"][1] == pytest.approx(np.mean(recall))
-    assert "rows count by their weights in ndcg and recall" in frame["note"][0]
+    assert "ndcg and recall use the row weights" in frame["note"][0]
 
 
 def test_what_training_says_of_held_out_rows_goes_by_their_weights() -> None:
@@ -321,10 +321,10 @@ def test_auto_takes_models_that_know_weights(tmp_path: Any, typed: Any) -> None:
     assert cf.load(out).data.weights is not None
     told, _, err = typed("fit", tmp_path / "a.csv", "--weight", "w", "--model", "svd++", "--out", out)
     assert told == 2
-    assert "svd++ cannot use the weights of rows (column 'w')" in err
+    assert "svd++ cannot use row weights (column 'w')" in err
     told, text, _ = typed("evaluate", out, tmp_path / "b.csv", "--json")
     assert told == 0
-    assert any("by their weights" in line["note"] for line in json.loads(text))
+    assert any("row weights" in line["note"] for line in json.loads(text))
 
 
 def test_a_bundle_of_a_table_with_dislikes_opens(tmp_path: Any) -> None:

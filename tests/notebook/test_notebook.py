@@ -133,7 +133,7 @@ def test_from_csv_and_other_frames(frame, tmp_path):
         (lambda f: (f, {"item_name": "titel"}), r"no column 'titel'.*Did you mean 'title'"),
         (lambda f: (f[["user", "title"]], {}), "has 2 columns"),
         (lambda f: (f.assign(rating=[None, *f["rating"][1:]]), {}), "row 1"),
-        (lambda f: (3, {}), "a table is needed"),
+        (lambda f: (3, {}), "give a table"),
         (lambda f: (f, {"bs": 0}), "batch size"),
     ],
 )
@@ -471,7 +471,7 @@ def test_what_is_not_offered_says_so(dls, capsys):
     learn = dot_learner(dls)
     assert learn.to_fp16() is learn
     assert "single precision" in capsys.readouterr().out
-    with pytest.raises(AttributeError, match="not offered: training is one process"):
+    with pytest.raises(AttributeError, match="not supported: training is one process"):
         learn.distrib_ctx()
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         learn.nonsense()
@@ -638,7 +638,7 @@ def test_slips_of_learner_are_named(dls, frame):
 
 def test_columns_of_frames(frame, tmp_path):
     names = list(frame.columns[:3])
-    with pytest.raises(DataError, match="three columns"):
+    with pytest.raises(DataError, match="three different columns"):
         nb.CollabDataLoaders.from_df(frame, item_name=names[0])
     with pytest.raises(ConfigError, match=r"valid_pct is 1.5"):
         nb.CollabDataLoaders.from_df(frame, valid_pct=1.5)

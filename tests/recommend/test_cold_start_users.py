@@ -143,7 +143,7 @@ def test_what_cannot_be_used_is_said(rec):
         rec.recommend(features={"klub": "red"})
     with pytest.raises(DataError, match=r"'club' is <object object at .*; give text, a number, or a list of texts"):
         rec.recommend(features={"club": object()})
-    with pytest.raises(DataError, match="makes no feature"):
+    with pytest.raises(DataError, match="cannot be made into features"):
         rec.recommend(features={"club": {"a": 1}})
     with pytest.raises(ConfigError, match=r"features is \['red'\]; give columns"):
         rec.recommend(features=["red"])

@@ -147,7 +147,7 @@ def test_columns_that_make_no_features_are_passed_over(rec):
     other = cf.fit(rec.data.replace(item_table=odd), model="als", seed=1, n_factors=4)
     assert other.recommend_new(NEW, 3).equals(rec.recommend_new(NEW, 3))
     for name in ("lasts", "box"):
-        with pytest.raises(DataError, match=f"column '{name}' has type .*, which makes no feature"):
+        with pytest.raises(DataError, match=f"column '{name}' has type .*, which cannot be made into features"):
             with_features(rec.data.replace(item_table=odd), item=[name])
 
 
@@ -219,7 +219,9 @@ def test_new_items_that_are_none(rec):
         rec.recommend_new(pl.DataFrame({"item": [900, None]}), 3)
     with pytest.raises(DataError, match="ids of the new items are of type List"):
         rec.recommend_new(pl.DataFrame({"item": [[900]]}), 3)
-    with pytest.raises(DataError, match=r"'genres' has type List\(List\(String\)\), which makes no feature"):
+    with pytest.raises(
+        DataError, match=r"'genres' has type List\(List\(String\)\), which cannot be made into features"
+    ):
         rec.recommend_new(pl.DataFrame({"item": [900], "genres": [[["A"]]]}), 3)
     with pytest.raises(UnknownIdError, match="unknown user"):
         rec.recommend_new(NEW, 999)

@@ -388,13 +388,13 @@ def test_ordinal_chains_go_on_too():
 def test_nothing_to_go_on_from_means_the_usual_epochs(capsys):
     old = cf.fit(table(), model="ease", seed=1)
     assert old.refit(warm=True, verbose=True).metrics["warm_start"] == 0
-    assert "ease has no vectors that training could go on from" in capsys.readouterr().out
+    assert "ease has no vectors that training could start from" in capsys.readouterr().out
     dot = cf.fit(table(), model="dot-bias", seed=1, epochs=10, calibrate=False)
     wider = dot.refit(warm=True, n_factors=7, seed=1)
     assert wider.metrics["warm_start"] == 0
     assert len(wider.history) == 10
     assert dot.refit(verbose=True).metrics["warm_start"] == 0
-    assert "warm=True does it anyhow" in capsys.readouterr().out
+    assert "warm=True does so anyway" in capsys.readouterr().out
 
 
 def test_the_axes_are_saved(tmp_path):

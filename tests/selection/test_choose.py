@@ -233,7 +233,9 @@ def test_only_the_simplest_is_said_loudly() -> None:
 def test_where_no_list_can_be_measured_the_simplest_is_taken(model: str, timed: bool) -> None:
     frame = pl.DataFrame({"user": np.arange(60), "item": np.arange(60) % 7, "time": 1_600_000_000 + np.arange(60)})
     data = cofactor.read(frame, user="user", item="item", rating=False, time="time" if timed else None)
-    with pytest.warns(ChoiceWarning, match="Rankers could not be compared, so popular was taken: no list can be measu"):
+    with pytest.warns(
+        ChoiceWarning, match="Rankers could not be compared, so popular was chosen: no list can be measu"
+    ):
         rec = cofactor.fit(data, model=model)
     assert rec.name == "popular"
     assert rec.trials is not None

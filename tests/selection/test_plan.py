@@ -82,7 +82,7 @@ def test_among_rankers_all_users_come_before_all_candidates() -> None:
     more, whole = (make_plan(costs, families, whole=whole) for whole in (60, 180))
     assert (more.order, more.share) == ((0, 1, 2, 3), 0.5)
     assert (whole.order, whole.share) == ((0, 1, 2), 1.0)
-    assert whole.skipped == {3: "skipped: the budget of 63.1 s was used up by cheaper ones"}
+    assert whole.skipped == {3: "skipped: the budget of 63.1 s was used up by cheaper models"}
     assert whole.too_dear == frozenset()
 
 

@@ -195,7 +195,7 @@ def test_a_checkpoint_of_another_run_is_refused(split, tmp_path):
     with pytest.raises(BundleError, match="another run"):
         make(split, seed=1).fit_one_cycle(1, 1e-2, checkpoint=path, resume=True)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(BundleError, match="not a whole checkpoint"):
+    with pytest.raises(BundleError, match="not a complete checkpoint"):
         make(split).fit_one_cycle(1, 1e-2, checkpoint=path, resume=True)
 
 

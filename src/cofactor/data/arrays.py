@@ -1,4 +1,5 @@
-"""Columns of numbers -> arrays, chunk by chunk: a column of many chunks is never copied into one just to be read."""
+"""Columns of numbers as arrays. A column of many chunks is read chunk by chunk, never copied into one just to be
+read."""
 
 from __future__ import annotations
 
@@ -26,8 +27,12 @@ _PAGES: dict[str, Any] = (
 
 
 def _all_at_once() -> Callable[[Array], object] | None:
-    """What asks the system for all pages of an array; None where it cannot be asked. One by one, as they are first
-    written to, they take a third longer. By ctypes, which lets other threads go on meanwhile, as ``mmap`` does not."""
+    """Return a function that asks the system for all pages of an array at once; None where the system offers no such
+    call.
+
+    Pages that are touched one by one, as the array is first written, take a third longer. The call goes through ctypes,
+    which lets other threads run meanwhile; ``mmap`` does not.
+    """
     if sys.platform != "linux":
         return None
     try:
@@ -39,15 +44,15 @@ def _all_at_once() -> Callable[[Array], object] | None:
 
 
 _POPULATE_WRITE = 23
-"""Linux 5.14 and later; others say no, and nothing is lost."""
+"""Linux 5.14 and later; older ones refuse the call, which does no harm."""
 _ask_for_pages = _all_at_once()
 
 
 def room(n: int, dtype: Any) -> Array:
-    """An array of ``n`` numbers that are about to be written, with no value before.
+    """Return an uninitialised array of ``n`` numbers, to be written next.
 
-    Large ones lie in small pages: huge ones, which NumPy asks for, a virtual machine may have to fetch from its host
-    first, and that took as long as reading the table.
+    Large arrays use small pages. NumPy asks for huge pages, which a virtual machine may have to fetch from its host
+    first; that took as long as reading the table.
     """
     size = n * np.dtype(dtype).itemsize
     if size < _SMALL_ROOM:
@@ -62,24 +67,24 @@ def room(n: int, dtype: Any) -> Array:
 
 
 def is_plain(column: pl.Series) -> bool:
-    """Whether the column holds numbers that are an array in memory as they are, none of them missing."""
+    """Return whether the column is already an array of numbers in memory, without missing values."""
     return column.dtype in _PLAIN and not column.null_count()
 
 
 def chunks(column: pl.Series) -> Iterator[Array]:
-    """The chunks of a plain column as arrays, read-only and without a copy."""
+    """Yield the chunks of a plain column as read-only arrays, without a copy."""
     return (chunk.to_numpy() for chunk in column.get_chunks())
 
 
 def filled(column: pl.Series, dtype: Any) -> Array:
-    """A plain column as an array of its own; numbers too large for a float type become infinite."""
+    """Copy a plain column into a new array. Numbers too large for a float type become infinite."""
     out = room(len(column), dtype)
     gathered(len(column), iter([column]), out)
     return out
 
 
 def gathered(rows: int, parts: Iterator[pl.Series], out: Array) -> Array | None:
-    """``out`` filled with a column of so many rows that comes in parts; None where a part is not plain."""
+    """Fill ``out`` with a column of ``rows`` values that comes in parts. Returns None if a part is not plain."""
     start = 0
     for part in parts:
         if not is_plain(part) or start + len(part) > len(out):
@@ -92,8 +97,8 @@ def gathered(rows: int, parts: Iterator[pl.Series], out: Array) -> Array | None:
 
 
 def timed(column: Any) -> Any:
-    """Moments and durations of a unit that polars does not have (seconds, hours, months) in milliseconds; any other
-    column as it is."""
+    """Convert dates and durations in a unit that polars lacks (seconds, hours, months) to milliseconds. Other columns
+    are returned unchanged."""
     dtype = getattr(column, "dtype", None)
     if not isinstance(dtype, np.dtype) or dtype.kind not in "mM" or np.datetime_data(dtype)[0] in ("ms", "us", "ns"):
         return column
@@ -101,14 +106,14 @@ def timed(column: Any) -> Any:
 
 
 def group_kernels() -> ModuleType:
-    """The kernels that group rows, imported when they are first needed: opening a saved model does without numba."""
+    """Import the kernels that group rows, when they are first needed: a saved model opens without numba."""
     from cofactor.kernels import group
 
     return group
 
 
 def text_kernels() -> ModuleType:
-    """The kernels that check many texts, imported when they are first needed."""
+    """Import the kernels that check many strings, when they are first needed."""
     from cofactor.kernels import texts
 
     return texts

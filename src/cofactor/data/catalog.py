@@ -1,4 +1,4 @@
-"""The registry of known datasets: sizes, scale, licence, and where each may be had. It loads nothing."""
+"""The registry of known datasets: size, scale, licence and source of each. This module loads no data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NO_SHARING = "GroupLens: research use, no redistribution"
 
 @dataclass(frozen=True)
 class Dataset:
-    """One entry of the registry. ``md5`` is the publisher's; ``limit`` bounds the download in bytes."""
+    """One entry of the registry. ``md5`` is the publisher's checksum; ``limit`` bounds the download in bytes."""
 
     ratings: int
     users: int
@@ -22,7 +22,7 @@ class Dataset:
     md5: str | None = None
     limit: int = 1 << 30
     folders: tuple[str, ...] = ()
-    """Other names that its folder goes by."""
+    """Other names of its folder."""
 
 
 DATASETS: dict[str, Dataset] = {
@@ -99,4 +99,4 @@ DATASETS: dict[str, Dataset] = {
         600 << 20,
     ),
 }
-"""By name. ``users`` and ``items`` count those with ratings."""
+"""The known datasets by name. ``users`` and ``items`` count only those with ratings."""

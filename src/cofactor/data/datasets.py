@@ -1,4 +1,4 @@
-"""Known datasets by name: what they hold, under which licence; from a data folder, the cache, or a download."""
+"""Load known datasets by name, from a data folder, the cache or a download."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def load_dataset(
 ) -> Interactions:
     """Load a known dataset, with the titles, years and genres of its items in ``item_table``.
 
-    It is looked for in ``$COFACTOR_DATA_DIR``, then in the user's cache, then fetched into the cache. The bundled
-    ``movietweetings-demo`` needs none of that.
+    The set is looked up in ``$COFACTOR_DATA_DIR``, then in the user's cache, and else downloaded into the cache. The
+    bundled ``movietweetings-demo`` needs no download.
 
     Args:
         name: one of :func:`cofactor.list_datasets`.
@@ -96,12 +96,12 @@ def folds(name: str = "ml-100k", which: Literal["u", "a"] = "u", *, download: bo
 
 
 def dataset_path(name: str, *, download: bool = True) -> Path:
-    """The folder of a known dataset as its publisher packs it, fetched into the cache where it is not here yet."""
+    """Return the folder of a known dataset as its publisher packs it, downloaded into the cache if needed."""
     return _folder(name, _entry(name), download)
 
 
 def cache_dir() -> Path:
-    """Where downloads are kept."""
+    """Return the folder where downloads are kept."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("cofactor", appauthor=False)) / "datasets"
@@ -117,7 +117,7 @@ def _entry(name: str) -> Dataset:
 
 
 def _found(name: str) -> Path | None:
-    """The folder that holds the set already."""
+    """Return the folder that already holds the set, or None."""
     given = os.environ.get("COFACTOR_DATA_DIR")
     for root in ([Path(given).expanduser()] if given else []) + [cache_dir()]:
         for folder in (name, *DATASETS[name].folders):
@@ -131,7 +131,7 @@ def _folder(name: str, entry: Dataset, download: bool) -> Path:
     if found is not None:
         return found
     if entry.url is None or not download:
-        how = "set COFACTOR_DATA_DIR to a folder that holds it"
+        how = "set COFACTOR_DATA_DIR to a folder that has it"
         how += " or allow the download" if entry.url else ""
         raise DatasetError(f"dataset {name} is not on this machine; {how}")
 

@@ -1,4 +1,4 @@
-"""Fetching an archive, with resume, size limit and checksum, and unpacking it where it can do no harm."""
+"""Download an archive with resume, size limit and checksum, and unpack it safely."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from cofactor.errors import DatasetError
 _CHUNK = 1 << 18
 _AGENT = {"User-Agent": "cofactor"}
 Advance = Callable[[int, int | None], None]
-"""Called with (bytes so far, bytes in all or None)."""
+"""A function of (bytes so far, total bytes or None)."""
 
 
 def fetch(
     url: str, target: Path, *, md5: str | None = None, limit: int = 1 << 30, tries: int = 3, timeout: float = 30.0
 ) -> Path:
-    """Download ``url`` to ``target``; what was fetched before an interruption is kept beside it and continued.
+    """Download ``url`` to ``target``. A partial download is kept beside it and continued.
 
-    ``md5``: the checksum to hold; without it the publisher's ``url + ".md5"`` is asked for, where there is
-    one. Raises DatasetError for a wrong checksum (the file is thrown away), for more bytes than ``limit``, or
-    when the network fails ``tries`` times.
+    ``md5``: the expected checksum; without it, the publisher's ``url + ".md5"`` is used where it exists. Raises
+    DatasetError for a wrong checksum (the file is deleted), for more bytes than ``limit``, or if the network fails
+    ``tries`` times.
     """
     _secure(url)
     md5 = md5 or published_md5(url, timeout)
@@ -51,22 +51,19 @@ def fetch(
             if attempt == tries:
                 reason = getattr(error, "reason", error)
                 raise DatasetError(
-                    f"{url} cannot be downloaded ({reason}); check the connection and run again: it goes on"
-                    f" where it stopped"
+                    f"{url} cannot be downloaded ({reason}); check the connection and run again; the download resumes"
                 ) from None
     if md5 is not None:
         found = md5_of(part)
         if found != md5.lower():
             part.unlink()
-            raise DatasetError(
-                f"{url} came with the wrong checksum (md5 {found}, not {md5}); it was thrown away: run again"
-            )
+            raise DatasetError(f"{url} has the wrong checksum (md5 {found}, not {md5}); it was deleted; run again")
     os.replace(part, target)
     return target
 
 
 def published_md5(url: str, timeout: float = 30.0) -> str | None:
-    """The checksum that the publisher keeps beside the file, or None."""
+    """Return the checksum that the publisher keeps beside the file, or None."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url + ".md5", headers=_AGENT), timeout=timeout) as answer:
             found = re.search(rb"\b[0-9a-fA-F]{32}\b", answer.read(4096))
@@ -76,18 +73,18 @@ def published_md5(url: str, timeout: float = 30.0) -> str | None:
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file, as hexadecimal text (publishers of data still use it; it guards against
-    accidents)."""
+    """Return the MD5 of a file as hexadecimal text. Publishers of data still use it; it guards against accidents, not
+    attacks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def unpack(archive: Path, target: Path, limit: int = 8 << 30) -> Path:
-    """Unpack a zip into the new folder ``target``; a single folder that holds everything in it is left out.
+    """Unpack a zip into the new folder ``target``. A single top-level folder is left out of the paths.
 
-    Nothing is written outside ``target``, no links are made, and no more than ``limit`` bytes come out. The
-    folder appears under its name only when complete. Raises DatasetError for an archive that is damaged or
-    tries any of that.
+    Nothing is written outside ``target``, no links are made, and at most ``limit`` bytes are written. The folder
+    appears under its name only when complete. Raises DatasetError for a damaged archive, and for one that breaks any of
+    these rules.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -125,7 +122,7 @@ def unpack(archive: Path, target: Path, limit: int = 8 << 30) -> Path:
 
 
 def _inside(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
-    """The path of a member, which must lie within the archive and be a plain file."""
+    """Return the path of a member, which must be a plain file inside the archive."""
     path = PurePosixPath(info.filename)
     mode = info.external_attr >> 16
     plain = not stat.S_IFMT(mode) or stat.S_ISREG(mode)
@@ -137,7 +134,7 @@ def _inside(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
 
 
 def _continue(url: str, part: Path, limit: int, timeout: float, advance: Advance) -> None:
-    """Fetch what is missing of ``part``."""
+    """Download the missing rest of ``part``."""
     have = part.stat().st_size if part.exists() else 0
     headers = {**_AGENT, "Range": f"bytes={have}-"} if have else _AGENT
     try:
@@ -147,13 +144,13 @@ def _continue(url: str, part: Path, limit: int, timeout: float, advance: Advance
             raise
         size = re.search(r"/(\d+)$", error.headers.get("Content-Range") or "")
         if size and int(size.group(1)) == have:
-            return  # complete already
+            return  # already complete
         part.unlink()
         raise ConnectionError("the file has changed; starting again") from None
     with answer:
         _secure(answer.geturl())
         if have and answer.status != 206:
-            have = 0  # the server sends all of it again
+            have = 0  # the server ignores the range and sends the whole file
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length and length.isdecimal() else None
         if total is not None and total > limit:
@@ -170,7 +167,7 @@ def _continue(url: str, part: Path, limit: int, timeout: float, advance: Advance
 
 
 def _secure(url: str) -> None:
-    """Only https, except for this machine itself."""
+    """Raise unless the URL is https or on this machine."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
         raise DatasetError(f"{url} is not https; it was not downloaded")
@@ -178,7 +175,7 @@ def _secure(url: str) -> None:
 
 @contextlib.contextmanager
 def _progress(label: str) -> Iterator[Advance]:
-    """A progress bar where a person looks on; silence elsewhere."""
+    """Show a progress bar on a terminal, and nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

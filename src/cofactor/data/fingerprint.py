@@ -1,4 +1,4 @@
-"""A short digest that tells one table of ratings from another."""
+"""A short digest that identifies a table of ratings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cofactor.data.interactions import Interactions
 
 
 def fingerprint(data: Interactions) -> str:
-    """32 hexadecimal digits (BLAKE2b) of the ids, codes, values, times and weights, in the order of the rows."""
+    """Return 32 hexadecimal digits (BLAKE2b) of the ids, codes, values, times and weights, in row order."""
     digest = hashlib.blake2b(digest_size=16)
     for ids in (data.user_ids, data.item_ids):
         digest.update(f"{ids.values.dtype}:{len(ids)}:".encode())

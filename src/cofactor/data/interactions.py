@@ -1,7 +1,7 @@
-"""Frozen arrays of who rated what, and their CSR views.
+"""Frozen arrays of user-item interactions, and their CSR views.
 
-An :class:`Interactions` never changes after it is made. ``take`` gives a subset of rows that shares the id
-maps, so a code means the same user or item in every part of a split.
+An :class:`Interactions` never changes after it is made. ``take`` returns a subset of rows that shares the id maps, so a
+code means the same user or item in every part of a split.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from cofactor.errors import DataError
 
 Array = NDArray[Any]
 _OF_ROWS = ("users", "items", "values", "times", "weights", "notes", "unmerged")
-"""Fields of :class:`Interactions` that a table before its rows were merged has of its own."""
+"""Fields of :class:`Interactions` in which the unmerged table differs from the merged one."""
 Duplicates = Literal["last", "first", "mean", "sum", "count", "error", "all"]
 
 
 class CSR(NamedTuple):
-    """Compressed sparse rows: the entries of row ``r`` stand at ``indptr[r]:indptr[r + 1]``.
+    """Compressed sparse rows. The entries of row ``r`` are at ``indptr[r]:indptr[r + 1]``.
 
-    ``indptr`` int64 (n_rows + 1,); ``indices`` int32 (nnz,), ascending within a row; ``values`` float32
-    (nnz,); ``rows`` int64 (nnz,), the position in the table that each entry came from (empty where there is
-    no table); ``order`` int64 (nnz,), times or positions that say which entries of a row are newer (larger) than
-    others, None where that is not known; ``weights`` float32 (nnz,), how much each entry counts, None: all the same.
+    ``indptr`` int64 (n_rows + 1,); ``indices`` int32 (nnz,), ascending within a row; ``values`` float32 (nnz,);
+    ``rows`` int64 (nnz,): the table position of each entry (empty if there is no table); ``order`` int64 (nnz,): times
+    or positions, larger for newer entries of a row, None if unknown; ``weights`` float32 (nnz,): how much each entry
+    counts, None if all count the same.
     """
 
     indptr: Array
@@ -51,23 +51,23 @@ class CSR(NamedTuple):
 
     @property
     def counts(self) -> Array:
-        """Entries a row, int64 (n_rows,)."""
+        """Return the number of entries in each row, int64 (n_rows,)."""
         return np.diff(self.indptr)
 
     @property
     def totals(self) -> Array:
-        """The sums of each row's weights, float64 (n_rows,); the number of its entries where they weigh the same."""
+        """Return the sum of each row's weights, float64 (n_rows,); its number of entries if there are no weights."""
         if self.weights is None:
             return self.counts
         return np.bincount(np.repeat(np.arange(self.n_rows), self.counts), self.weights, minlength=self.n_rows)
 
     def row(self, r: int) -> tuple[Array, Array]:
-        """(indices, values) of one row, as views."""
+        """Return (indices, values) of one row, as views."""
         lo, hi = self.indptr[r], self.indptr[r + 1]
         return self.indices[lo:hi], self.values[lo:hi]
 
     def take(self, rows: Array) -> CSR:
-        """These rows, in this order, as a CSR of their own."""
+        """Return a CSR of these rows, in this order."""
         rows = np.asarray(rows, dtype=np.int64)
         begins = self.indptr[rows]
         counts = self.indptr[rows + 1] - begins
@@ -85,7 +85,8 @@ class CSR(NamedTuple):
         )
 
     def without_each(self, positions: Array) -> CSR:
-        """Of one row: row 0 is that row, row 1 + k the same without its entry ``positions[k]``."""
+        """For a CSR of one row, return a CSR whose row 0 is that row and whose row 1 + k lacks its entry
+        ``positions[k]``."""
         n = len(self.indices)
         keep = np.ones((len(positions) + 1, n), dtype=bool)
         keep[np.arange(1, len(positions) + 1), positions] = False
@@ -100,14 +101,14 @@ class CSR(NamedTuple):
 
 
 def frozen(array: Array, dtype: Any) -> Array:
-    """A read-only view (or copy) of the type asked for: kernels are compiled once for it."""
+    """Return a read-only view (or copy) of the given type, so that kernels are compiled only once."""
     view = np.asarray(array, dtype=dtype).view()
     view.flags.writeable = False
     return view
 
 
 def csr(rows: Array, cols: Array, values: Array, n_rows: int, n_cols: int) -> CSR:
-    """Group aligned arrays by row; columns ascend within a row, equal pairs keep their order. O(n)."""
+    """Group aligned arrays by row. Columns ascend within a row, and equal pairs keep their order. O(n)."""
     group = group_kernels()
     rows, cols = frozen(rows, np.int32), frozen(cols, np.int32)
     values = frozen(values, np.float32)
@@ -119,10 +120,10 @@ def csr(rows: Array, cols: Array, values: Array, n_rows: int, n_cols: int) -> CS
 
 
 class Features(NamedTuple):
-    """Side information as sparse rows: one row a user (or item), one column a named feature.
+    """Side information as sparse rows: one row for each user (or item), one column for each named feature.
 
-    ``matrix`` has a row for every code of the id map (a row without features is empty); ``names`` name the
-    columns, such as ``"genre=Drama"``.
+    ``matrix`` has a row for every code of the id map (empty for one without features); ``names`` are the column names,
+    such as ``"genre=Drama"``.
     """
 
     matrix: CSR
@@ -130,7 +131,7 @@ class Features(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The names that the columns have in the user's own table."""
+    """The column names in the user's own table."""
 
     user: str = "user"
     item: str = "item"
@@ -140,9 +141,8 @@ class Columns(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How a table was read: what a later table of the same source needs, so as to be read alike. The fields are the
-    arguments of :func:`cofactor.read` of these names; ``behaviour`` and ``dates`` as they were found (None: not
-    known)."""
+    """How a table was read, so that a later table of the same source can be read in the same way. The fields are
+    arguments of :func:`cofactor.read`; ``behaviour`` and ``dates`` hold what was found (None: not known)."""
 
     behaviour: str | Literal[False] | None = None
     weights: Mapping[str, float] | None = None
@@ -154,15 +154,15 @@ class Reading(NamedTuple):
 
 _UNKNOWN = cast(Kind, "")
 _SCANS = 16
-"""For so many users the table is gone through before it is grouped by user."""
+"""For up to this many users the table is scanned; beyond that it is grouped by user."""
 
 
 LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
-"""Weights of rows lie between these: sums of others would lose the small ones in float32."""
+"""Limits of row weights: a wider range would lose small weights in float32 sums."""
 
 
 def checked_weights(weights: Any, n: int) -> Array:
-    """float32 (n,), read-only; DataError where a weight is not a number between the least and the most."""
+    """Return float32 (n,), read-only. Raises DataError for a weight that is not a number within the limits."""
     found = np.asarray(weights)
     if found.shape != (n,) or found.dtype.kind not in "fiu":
         raise DataError(f"weights must be one number for each of the {n:,} rows; this is {found.dtype} {found.shape}")
@@ -171,7 +171,7 @@ def checked_weights(weights: Any, n: int) -> Array:
         row = int(np.argmin(good))
         raise DataError(
             f"the weight of row {row + 1} is {found[row]:g}; weights lie between {LEAST_WEIGHT:g} and {MOST_WEIGHT:g}:"
-            " scale them, and leave out rows that count nothing"
+            " scale them, and leave out rows of weight 0"
         )
     return frozen(found, np.float32)
 
@@ -199,17 +199,16 @@ class Interactions:
     item_features: Features | None = None
     name: str = ""
     notes: tuple[str, ...] = ()
-    """What the reader decided, one sentence each: columns guessed, duplicates merged, encoding, unit of
-    time."""
+    """The reader's decisions, one sentence each: columns guessed, duplicates merged, encoding, unit of time."""
 
     kind: Kind = _UNKNOWN
-    """What the values mean; guessed from them where it is not given."""
+    """What the values mean. Guessed from the values if it is not given."""
     duplicates: Duplicates | None = None
-    """How rows of the same user and item become one: the policy of :func:`cofactor.read`; None: the usual one."""
+    """How rows of the same user and item are merged: a policy of :func:`cofactor.read`; None: the usual one."""
     reading: Reading = field(default_factory=Reading)
     """How the table was read, for later tables of the same source."""
     unmerged: Interactions | None = None
-    """The rows before that, where any were merged; see :attr:`events`."""
+    """The rows before merging, if any were merged; see :attr:`events`."""
     weights: Array | None = None
 
     def __post_init__(self) -> None:
@@ -245,22 +244,25 @@ class Interactions:
 
     @property
     def n_users(self) -> int:
-        """How many users the id map knows (some may have no row here)."""
+        """The number of users in the id map (some may have no row here)."""
         return len(self.user_ids)
 
     @property
     def n_items(self) -> int:
-        """How many items the id map knows (some may have no row here)."""
+        """The number of items in the id map (some may have no row here)."""
         return len(self.item_ids)
 
     @cached_property
     def by_user(self) -> CSR:
-        """Rows = users, columns = items."""
+        """The table as CSR: rows are users, columns are items."""
         return self._weighted(csr(self.users, self.items, self.values, self.n_users, self.n_items))
 
     def rows_of(self, user: int) -> Array:
-        """int64: the rows of one user (a code), by ascending item; rows of equal pairs keep their order. The first few
-        users are looked for in the table, which is quicker than grouping all of it."""
+        """Return the rows (positions, int64) of one user (a code), by ascending item. Rows of equal pairs keep their
+        order.
+
+        The first few users are looked up by scanning the table, which is faster than grouping all of it.
+        """
         asked = vars(self).setdefault("_asked", [0])
         if "by_user" not in vars(self) and asked[0] < _SCANS:
             asked[0] += 1
@@ -272,13 +274,13 @@ class Interactions:
 
     @property
     def histories(self) -> CSR:
-        """``by_user`` with the order of each user's rows: their times, or their places in the table."""
+        """``by_user`` with the order of each user's rows: times, or positions in the table."""
         rows = self.by_user
         return rows._replace(order=rows.rows if self.times is None else self.times[rows.rows])
 
     @cached_property
     def by_item(self) -> CSR:
-        """Rows = items, columns = users."""
+        """The table as CSR: rows are items, columns are users."""
         return self._weighted(csr(self.items, self.users, self.values, self.n_items, self.n_users))
 
     def _weighted(self, rows: CSR) -> CSR:
@@ -286,9 +288,9 @@ class Interactions:
 
     @cached_property
     def item_counts(self) -> Array:
-        """int64 (n_items,): how many rows each item has."""
+        """The number of rows of each item, int64 (n_items,)."""
         counts = np.zeros(self.n_items, dtype=np.int64)
-        for start in range(0, len(self.items), 1 << 20):  # bincount makes int64 of all that it gets
+        for start in range(0, len(self.items), 1 << 20):  # bincount copies its input to int64
             counts += np.bincount(self.items[start : start + (1 << 20)], minlength=self.n_items)
         return counts
 
@@ -299,19 +301,19 @@ class Interactions:
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """The lowest and highest value of the scale: without values that mean "no rating", such as 99 beside 1 to 5."""
+        """The lowest and highest value of the scale, without values that mean "no rating", such as 99 beside 1 to 5."""
         return scale_of(self.values) if self.kind == "ratings" and len(self) else self.range
 
     @property
     def events(self) -> Interactions:
-        """The rows as they were before those of the same user and item were merged, with what describes this table."""
+        """The rows before those of the same user and item were merged, with the other attributes of this table."""
         if self.unmerged is None:
             return self
         described = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_ROWS}
         return replace(self.unmerged, **described)
 
     def take(self, rows: Array) -> Self:
-        """A subset of rows (positions or a boolean mask) with the same id maps and side tables."""
+        """Return a subset of rows (positions or a boolean mask) with the same id maps and side tables."""
         changes: dict[str, Any] = {
             name: each[rows]
             for name in ("users", "items", "values", "times", "weights")
@@ -320,13 +322,13 @@ class Interactions:
         return self.replace(**changes)
 
     def replace(self, **changes: Any) -> Self:
-        """The same with some fields changed (nothing cached is carried over, and no events where the rows change)."""
+        """Return a copy with some fields changed. Nothing cached is kept, and no events if the rows change."""
         if not changes.keys().isdisjoint(("users", "items", "values", "times", "weights")):
             changes.setdefault("unmerged", None)
         return replace(self, **changes)
 
     def to_frame(self) -> pl.DataFrame:
-        """The table again, with the user's own column names and ids."""
+        """Return the table as a frame, with the user's own column names and ids."""
         c = self.columns
         data: dict[str, Any] = {
             c.user: self.user_ids.decode(self.users),
@@ -342,13 +344,12 @@ class Interactions:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Parts of one table that share id maps. ``how`` says in words how it was cut; ``seed`` is None without
-    chance."""
+    """Parts of one table that share id maps. ``how`` describes the split in words; ``seed`` is None if nothing was
+    drawn."""
 
     train: Interactions
     valid: Interactions
     how: str
     seed: int | None = None
     given: Interactions | None = None
-    """For ``by_user`` splits: the ratings of held-out users that may be used as their history at test
-    time."""
+    """For ``by_user`` splits: the ratings of held-out users that may serve as their history at test time."""

@@ -1,4 +1,4 @@
-"""What is left of a table when its users and their rows are left out: how many rows each item had, and their limits."""
+"""A table without users and their rows: only the number of rows of each item, and the limits of the values."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Array = NDArray[Any]
 
 
 def refuse() -> NoReturn:
-    """ConfigError: what was asked for needs the users."""
+    """Raise ConfigError: the request needs the users."""
     raise ConfigError(
         "this model was saved for serving (serve_only), without its users and their ratings: give a history, or load"
-        " the whole model for what needs them"
+        " the whole model"
     )
 
 
 class Absent:
-    """Stands for an array that is not there; ConfigError where anything is asked of it."""
+    """A placeholder for an array that is not available. Any use of it raises ConfigError."""
 
     def _refuse(self, *given: Any, **named: Any) -> NoReturn:
         refuse()
@@ -41,7 +41,7 @@ class Absent:
 
 
 class _Counted(CSR):
-    """Rows of which only the number of entries is known; ConfigError where the entries are asked for."""
+    """Rows of which only the number of entries is known. Asking for the entries raises ConfigError."""
 
     @property
     def indices(self) -> Array:
@@ -57,8 +57,8 @@ class _Counted(CSR):
 
 
 class ItemsOnly(Interactions):
-    """A table without users and rows. ``item_counts`` int64 (n_items,): the rows that each item had; ``limits``: their
-    lowest and highest value, ``scale_limits``: those of the scale."""
+    """A table without users and rows. ``item_counts`` int64 (n_items,): the number of rows that each item had;
+    ``limits``: their lowest and highest value; ``scale_limits``: those of the scale."""
 
     limits: tuple[float, float]
     scale_limits: tuple[float, float]
@@ -82,7 +82,8 @@ class ItemsOnly(Interactions):
         name: str,
         notes: tuple[str, ...],
     ) -> ItemsOnly:
-        """``user_ids``: an id map of nobody, whose type is that of the users; ``timed``: whether rows had times."""
+        """Make the table. ``user_ids``: an empty id map with the type of the users; ``timed``: whether the rows had
+        times."""
         absent: Any = Absent()
         made = cls(
             absent,
@@ -111,14 +112,14 @@ class ItemsOnly(Interactions):
 
     @cached_property
     def by_user(self) -> CSR:
-        """No rows."""
+        """The users' rows: none."""
         none = np.empty(0, dtype=np.int64)
         empty = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
         return CSR(np.zeros(1, dtype=np.int64), *empty, none, self.n_items)
 
     @cached_property
     def by_item(self) -> CSR:
-        """The number of rows of each item; the rows themselves are absent."""
+        """The number of rows of each item. The rows themselves are not available."""
         absent: Any = Absent()
         return _Counted(np.concatenate([[0], np.cumsum(self.item_counts)]).astype(np.int64), absent, absent, absent, 0)
 

@@ -1,6 +1,6 @@
-"""What the value of a row means: a grade on a scale, a count, or nothing but that something happened.
+"""Decide what the values of a table mean: ratings on a scale, counts, or mere events.
 
-This module is the only place that decides it. Everything else asks :attr:`Interactions.kind`.
+This is the only module that decides it. All others use :attr:`Interactions.kind`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ Kind = Literal["ratings", "counts", "events"]
 KINDS: tuple[Kind, ...] = ("ratings", "counts", "events")
 
 SAMPLE = 200_000
-"""How many values are looked at, evenly spaced in the table."""
+"""Size of the sample of values, evenly spaced in the table."""
 GRID = 24
-"""A scale of grades has at most so many different values (0.5 to 10 in halves has 20)."""
+"""A rating scale has at most this many different values (0.5 to 10 in halves has 20)."""
 TAIL = 4.0
-"""Counts stretch so many times further above their median than below it; a normal distribution stretches once."""
+"""Counts reach at least this many times further above their median than below it; a normal distribution
+reaches equally far."""
 
 _COUNT_WORDS = frozenset(
     [
@@ -93,7 +94,7 @@ _GRADE_WORDS = frozenset(
 
 
 class Guess(NamedTuple):
-    """``kind``, the reason for it in words, and the ``codes`` among the values that probably mean "no rating"."""
+    """The guess: ``kind``, the reason in words, and the values (``codes``) that probably mean "no rating"."""
 
     kind: Kind
     reason: str
@@ -109,15 +110,15 @@ def check_kind(kind: Any) -> Kind | None:
 
 
 def guess_kind(values: NDArray[Any], column: str | None = "rating") -> Guess:
-    """The kind of these values and the reason, from their distribution and from the name of their ``column``.
+    """Guess the kind of these values, with a reason, from their distribution and the name of their ``column``.
 
-    ``column=None``: the table has no column of values. Codes that stand apart (99 beside 1 to 5) are left out first.
-    The guess does not depend on the unit of the values nor, up to 200,000 rows, on their order.
+    ``column=None``: the table has no column of values. Codes outside the scale (99 beside 1 to 5) are ignored. The
+    guess does not depend on the unit of the values, nor on their order up to 200,000 rows.
     """
     if column is None:
-        return Guess("events", "there is no column of values")
+        return Guess("events", "the table has no column of values")
     if not len(values):
-        return Guess("ratings", "there are no values")
+        return Guess("ratings", "the table has no values")
     found, counts = np.unique(values[:: max(1, len(values) // SAMPLE)], return_counts=True)
     found = found.astype(np.float64)
     if len(found) == 1:
@@ -140,14 +141,14 @@ def guess_kind(values: NDArray[Any], column: str | None = "rating") -> Guess:
             return Guess("counts", f"{shown} with a long tail")
         return Guess("ratings", f"{shown} without a long tail", codes)
     if len(found) == 2 and found[1] == 2 * found[0] and counts[0] > 3 * counts[1]:
-        return Guess("counts", f"{found[1]:g} beside {found[0]:g}, which is far commoner")
+        return Guess("counts", f"{found[1]:g} beside the far more frequent {found[0]:g}")
     if _few_but_counted(found, counts):
-        return Guess("counts", f"{shown}, the smallest most often, with a long tail")
+        return Guess("counts", f"{shown}, the smallest most frequent, with a long tail")
     return Guess("ratings", f"{shown}: a scale", codes)
 
 
 def scale_of(values: NDArray[Any]) -> tuple[float, float]:
-    """The lowest and highest of the values that are grades."""
+    """Return the lowest and highest rating, without codes for "no rating"."""
     found, counts = np.unique(values[:: max(1, len(values) // SAMPLE)], return_counts=True)
     marks = no_rating(found, counts)
     if not marks.any():
@@ -156,10 +157,13 @@ def scale_of(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def apart(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of the distinct ``values`` (ascending; ``counts``: how often each occurs) stand apart at either end, as the
-    99, -1 or 999 that stand for "no rating". The gaps between values decide, whatever the share of the rows: a value is
-    apart where the gap before it is wider than all the others together, or where it is the only one below 0 and one
-    more step than a step away."""
+    """Return which of the distinct ``values`` (ascending; ``counts``: how often each occurs) lie outside the scale at
+    either end, like 99, -1 or 999 for "no rating".
+
+    Only the gaps between values decide, not the share of the rows. A value lies outside if the gap before it is more
+    than one and a half times as wide as all others together, or if it is the only one below 0 and at least one and a
+    half typical steps away.
+    """
     low, high = 0, len(values)
     while high - low > 2 and _is_code(values[low:high][::-1], counts[low:high][::-1]):
         high -= 1
@@ -171,7 +175,7 @@ def apart(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _is_code(values: NDArray[Any], counts: NDArray[Any]) -> bool:
-    """Whether the first value is none of the scale that the others make."""
+    """Return whether the first value lies outside the scale of the others."""
     gap, rest = abs(values[1] - values[0]), values[1:]
     span, steps = abs(rest[-1] - rest[0]), np.abs(np.diff(rest))
     if len(values) > 10 * GRID and counts[0] < max(5, 20 * np.median(counts)):  # the end of a long tail
@@ -216,32 +220,32 @@ def _skips(scale: NDArray[Any], last: float) -> bool:
 _SURE = """cnt plays playcount listens listening scrobbles quantity qty amount amounts units hours minutes playtime
     playtimeforever watched dwell clicks views visits purchases frequency freq spend spent occurrences"""
 _AMOUNTS = frozenset(_SURE.split())
-"""Words of counts that mean nothing else, in the name of a column."""
+"""Words in a column name that always mean counts."""
 
 
 def says_amount(column: str) -> bool:
-    """Whether the name of a column can only be one of counts or amounts."""
+    """Return whether a column name always means counts or amounts."""
     return bool(_words(column) & _AMOUNTS)
 
 
 _WHOLE = """cnt count plays playcount listens scrobbles quantity qty units clicks views visits purchases occurrences
     menge anzahl cantidad quantite quantité quantita quantità quantidade aantal"""
 _PIECES = frozenset(_WHOLE.split())
-"""Words of whole numbers, of which there are no parts."""
+"""Words in a column name that mean whole numbers without fractions."""
 
 
 def says_pieces(column: str) -> bool:
-    """Whether the name of a column is one of counts that are whole numbers."""
+    """Return whether a column name means counts that are whole numbers."""
     return bool(_words(column) & _PIECES)
 
 
 def says_grade(column: str) -> bool:
-    """Whether the name of a column is one of grades, such as ``score``."""
+    """Return whether a column name means ratings, such as ``score``."""
     return bool(_words(column) & _GRADE_WORDS)
 
 
 def says_count(column: str) -> bool:
-    """Whether the name of a column is one of counts or amounts, such as ``quantity``."""
+    """Return whether a column name means counts or amounts, such as ``quantity``."""
     return bool(_words(column) & _COUNT_WORDS)
 
 
@@ -252,20 +256,24 @@ def _words(column: str) -> set[str]:
 
 
 def _may_count(found: NDArray[Any], counts: NDArray[Any]) -> bool:
-    """Whether values under a name such as "weight" may be counts: not a bounded scale of shares or grades, that is."""
+    """Return whether values under a name such as "weight" may be counts, and not a bounded scale of shares or
+    grades."""
     return not (len(found) <= GRID and found[0] >= 0 and found[-1] <= 1)
 
 
 def _stretch(found: NDArray[Any], counts: NDArray[Any]) -> float:
-    """How much further the values reach above their median than below it (99th and 1st percentile)."""
+    """Return how much further the values reach above their median than below it (99th and 1st percentile)."""
     places = np.cumsum(counts) / counts.sum()
     low, middle, high = (float(found[min(int(np.searchsorted(places, q)), len(found) - 1)]) for q in (0.01, 0.5, 0.99))
     return (high - middle) / max(middle - low, (high - low) * 1e-3, 1e-300)
 
 
 def _few_but_counted(found: NDArray[Any], counts: NDArray[Any]) -> bool:
-    """Whether a small set of whole numbers is counts and no scale: the smallest is the commonest by far, frequencies
-    fall, and the top is rare and far away, or there are gaps that a scale would not have."""
+    """Return whether a small set of whole numbers is counts, not a scale.
+
+    The smallest is by far the most frequent, frequencies fall, and the top is rare and far away, or there are gaps that
+    a scale would not have.
+    """
     unit = float(np.diff(found).min())
     ranks = found / unit
     if len(found) < 3 or not np.allclose(ranks, np.round(ranks), atol=1e-3) or found[0] > 2 * unit:

@@ -1,4 +1,4 @@
-"""The layouts in which MovieLens and MovieTweetings are published -> Interactions."""
+"""Read the published layouts of MovieLens and MovieTweetings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _YEAR = r"\((\d{4})\)\s*$"
 
 
 def ml_100k(folder: Path, by_title: bool) -> Interactions:
-    """``u.data``, ``u.item`` (latin-1), ``u.user``. By title there are 1,664 items: 18 titles stand for two
-    ids each, and the few users who rated both keep both rows."""
+    """Read ``u.data``, ``u.item`` (latin-1) and ``u.user``. By title there are 1,664 items: 18 titles stand for two ids
+    each, and the few users who rated both keep both rows."""
     data = read(_need(folder, "u.data"), user=0, item=1, rating=2, time=3, sep="\t", header=False)
     names = [line.split("|")[0] for line in _lines(_need(folder, "u.genre"), "latin-1")]
     movies = []
@@ -37,7 +37,7 @@ def ml_100k(folder: Path, by_title: bool) -> Interactions:
 
 
 def ml_1m(folder: Path) -> Interactions:
-    """The original ``ratings.dat``, ``movies.dat``, ``users.dat``; or a copy as ``ratings.csv`` and
+    """Read the original ``ratings.dat``, ``movies.dat`` and ``users.dat``, or a copy as ``ratings.csv`` and
     ``items.csv``."""
     if (folder / "ratings.dat").exists():
         return dat(folder, "ml-1m", "latin-1")
@@ -49,8 +49,8 @@ def ml_1m(folder: Path) -> Interactions:
 
 
 def dat(folder: Path, name: str, encoding: str = "utf-8") -> Interactions:
-    """``ratings.dat`` and ``movies.dat`` with ``::`` between fields, and ``users.dat`` where MovieLens has
-    it."""
+    """Read ``ratings.dat`` and ``movies.dat`` with ``::`` between fields, and MovieLens' ``users.dat`` where there is
+    one."""
     data = read(_need(folder, "ratings.dat"), user=0, item=1, rating=2, time=3, sep="::", header=False)
     rows = [line.split("::") for line in _lines(_need(folder, "movies.dat"), encoding)]
     items = pl.DataFrame(rows, schema=["movie", "title", "genres"], orient="row")
@@ -66,7 +66,7 @@ def dat(folder: Path, name: str, encoding: str = "utf-8") -> Interactions:
 
 
 def csv(folder: Path, name: str) -> Interactions:
-    """``ratings.csv`` (userId, movieId, rating, timestamp) and ``movies.csv`` (movieId, title, genres)."""
+    """Read ``ratings.csv`` (userId, movieId, rating, timestamp) and ``movies.csv`` (movieId, title, genres)."""
     data = read(_need(folder, "ratings.csv"), user="userId", item="movieId", rating="rating", time="timestamp")
     items = pl.read_csv(_need(folder, "movies.csv"), schema_overrides={"title": pl.String, "genres": pl.String})
     items = items.with_columns(_year("title"), pl.col("genres").replace("(no genres listed)", None))
@@ -74,7 +74,7 @@ def csv(folder: Path, name: str) -> Interactions:
 
 
 def demo(file: Path) -> Interactions:
-    """The bundled 5-core of MovieTweetings: one table with titles and genres in its rows."""
+    """Read the bundled 5-core of MovieTweetings: one table with titles and genres in its rows."""
     frame = pl.read_parquet(file)
     data = read(frame, user="user", item="item", rating="rating", time="time")
     items = frame.select("item", "title", "genres").unique("item", keep="first").with_columns(_year("title"))
@@ -82,8 +82,7 @@ def demo(file: Path) -> Interactions:
 
 
 def ml_100k_folds(folder: Path, whole: Interactions, names: list[str]) -> list[Split]:
-    """The published cuts ``NAME.base`` and ``NAME.test``, over the id maps and side tables of the whole
-    set."""
+    """Read the published cuts ``NAME.base`` and ``NAME.test``, with the id maps and side tables of the whole set."""
     out = []
     for name in names:
         parts = []
@@ -93,13 +92,12 @@ def ml_100k_folds(folder: Path, whole: Interactions, names: list[str]) -> list[S
             users = whole.user_ids.encode(part.user_ids.values)[part.users]
             items = whole.item_ids.encode(part.item_ids.values)[part.items]
             parts.append(whole.replace(users=users, items=items, values=part.values, times=part.times, name=path.name))
-        out.append(Split(parts[0], parts[1], f"given: {name}.base to learn from, {name}.test to check with"))
+        out.append(Split(parts[0], parts[1], f"given: {name}.base for training, {name}.test for validation"))
     return out
 
 
 def titled(data: Interactions) -> Interactions:
-    """The same ratings with titles as item ids; ids that share a title become one item (described by the
-    first)."""
+    """Return the ratings with titles as item ids. Ids that share a title become one item, described by the first."""
     table = data.item_table
     if table is None or "title" not in table.columns:
         raise DatasetError(f"{data.name} has no titles; use item='id'")
@@ -119,8 +117,7 @@ def titled(data: Interactions) -> Interactions:
 def _described(
     data: Interactions, items: pl.DataFrame | None, key: str, users: pl.DataFrame | None, name: str
 ) -> Interactions:
-    """With side tables and the set's own name for the item column; the notes on how a known layout was read
-    fall away."""
+    """Add side tables and the set's own name of the item column. Notes on how a known layout was read are dropped."""
     columns = data.columns._replace(item=key)
     changes: dict[str, Any] = {"columns": columns, "name": name, "notes": ()}
     if items is not None:
@@ -140,5 +137,5 @@ def _lines(path: Path, encoding: str) -> list[str]:
 
 def _need(folder: Path, name: str) -> Path:
     if not (folder / name).exists():
-        raise DatasetError(f"{folder} lacks {name}; remove the folder to fetch the set again, or complete it")
+        raise DatasetError(f"{folder} lacks {name}; remove the folder to download the set again, or add the file")
     return folder / name

@@ -1,4 +1,4 @@
-"""``read``: any table of who rated what -> :class:`Interactions`, with a note on everything that had to be decided."""
+"""Read any table of user-item interactions as :class:`Interactions`, with a note on each decision."""
 
 from __future__ import annotations
 
@@ -65,44 +65,44 @@ def read(
 ) -> Interactions:
     """Read a table of ratings, or of clicks, plays, purchases.
 
-    Columns, kind and form that are not given are guessed, and each guess stands in ``Interactions.notes``. Ids keep
-    their type: integers stay integers, text stays text, ``007`` is text.
+    Columns, kind and layout that are not given are guessed; ``Interactions.notes`` lists each guess. Ids keep their
+    type: integers stay integers, text stays text, ``007`` is text.
 
     Args:
-        source: a path to delimited text (CSV, TSV, ``::``, blanks), JSON (an object a line, or an array), Parquet,
+        source: a path to delimited text (CSV, TSV, ``::``, blanks), JSON (one object per line, or an array), Parquet,
             Arrow, a workbook, SQLite or a matrix (``.mtx``, ``.npz``), also compressed or the one table of an archive;
-            a folder of such files, a pattern of names, a list of paths; a connection to a database; a pandas, polars or
+            a folder of such files, a name pattern, a list of paths; a connection to a database; a pandas, polars or
             Arrow frame, a matrix of scipy.sparse, an array or a list of (user, item, rating).
         user: the column of users: its name, or its position from 0.
         item: the column of items.
         rating: the column of values. False: every value is 1.
-        time: the column of times: seconds (or milli-, micro-, nanoseconds), dates as text or digits, days of a
-            spreadsheet, date-times. False: no times.
+        time: the column of times: seconds (or milli-, micro-, nanoseconds), dates as text or digits, spreadsheet days,
+            date-times. False: no times.
         count: a column of counts, amounts or durations, in place of ``rating``.
-        behaviour: a column that says what happened (view, cart, buy).
-        weights: what each behaviour counts (1 unless given; those not named count 0; below 0 it is a dislike).
-        weight: a column that says how much each row counts beside the others (confidence, one over the chance of being
-            shown). 2 counts as the row twice, 0 leaves it out. Models that know no weights refuse such a table.
+        behaviour: a column of behaviours (view, cart, buy).
+        weights: the weight of each behaviour (1 each unless given; 0 for those not named; below 0 for a dislike).
+        weight: a column of row weights (confidence, or the inverse of the probability of being shown). Weight 2 counts
+            like the row twice, and 0 leaves it out. Models without support for weights refuse such a table.
         kind: what the values are: ``"ratings"``, ``"counts"`` or ``"events"``.
         sep: the separator of a text.
         encoding: of a text; UTF-8, or else latin-1, unless given.
         header: whether the first line holds names.
         table: which sheet, which file of an archive, which table of a database, or a SELECT.
-        wide: whether the table has a row for each user and a column for each item.
-        dates: the order of day and month where nothing tells it (``"dmy"``, ``"mdy"``, ``"ymd"``), or the form of the
-            times, as of strptime (``"%d/%m/%Y %H:%M"``).
+        wide: whether the table has one row for each user and one column for each item.
+        dates: the order of day and month where it is ambiguous (``"dmy"``, ``"mdy"``, ``"ymd"``), or the format of the
+            times, as for strptime (``"%d/%m/%Y %H:%M"``).
         duplicates: of rows with the same user and item keep the ``"last"`` by time (by position without times), the
             ``"first"``, the ``"mean"``, the ``"sum"``, or their number (``"count"``), at the time of the last; keep
-            ``"all"``; or raise an ``"error"``. Unless given: ``"last"`` of ratings, ``"sum"`` of counts and events.
-            Rows as they were stay in ``.events``, which splits by time cut before they merge.
+            ``"all"``; or raise an ``"error"``. Unless given: ``"last"`` of ratings, ``"sum"`` of counts and events. The
+            unmerged rows stay in ``.events``; temporal splits cut these before merging.
         missing: values that mean "no rating", such as ``[99, -1]``; their rows are left out.
-        missing_ids: rows without a user or item are an ``"error"``, or left out (``"drop"``); ``"keep"`` takes texts
-            such as NA for ids.
-        fold_ids: case and blanks of ids do not matter.
+        missing_ids: rows without a user or item are an ``"error"``, or left out (``"drop"``). ``"keep"`` treats texts
+            such as NA as ids.
+        fold_ids: ignore case and blanks of ids.
         items: a side table of items (a frame or a path), joined by id.
         users: a side table of users.
-        title: the column, of either table, that says what an item is called.
-        name: what the data are called.
+        title: the column of item titles, in either table.
+        name: the name of the data set.
 
     Returns:
         The Interactions.
@@ -122,7 +122,7 @@ def read(
         if text is not None:
             check_text(what, text)
     if count is not None and rating is not None and rating is not False:
-        raise ConfigError("give rating=... or count=..., not both: a value is a grade or a count")
+        raise ConfigError("give rating=... or count=..., not both: a value is a rating or a count")
     if count is not None and kind not in (None, "counts"):
         raise ConfigError(f"count={count!r} names a column of counts, but kind is {kind!r}; leave one of them out")
     if isinstance(source, Interactions):
@@ -153,11 +153,11 @@ def read(
 
 
 COUNTS_ONE = "each row counts 1"
-"""The note on values that were left out, since all are alike and so say nothing."""
+"""The note on values that were dropped because all are equal."""
 
 
 class NoRows(DataError):
-    """A table, or what is left of it, is empty."""
+    """The table is empty, or becomes empty when rows are left out."""
 
 
 def unmerged(
@@ -170,10 +170,10 @@ def unmerged(
     dates: str | None,
     count: bool,
 ) -> tuple[Interactions, int]:
-    """The rows of an opened table with their notes, nothing merged and of no kind yet; and how many rows repeat a pair
-    (0 unless they are to be counted)."""
+    """Return the rows of an opened table with their notes, unmerged and without a kind; and the number of rows that
+    repeat a pair (0 unless they are to be counted)."""
     if weighing is not None and found.behaviour is None:
-        raise ConfigError("weights need the column that says what happened; name it with behaviour=...")
+        raise ConfigError("weights need the column of behaviours; name it with behaviour=...")
     opened, found, notes = cleaned(opened, found, gone, missing_ids, fold_ids, weighing)
     try:
         data, repeated = _arrays(opened, found, count, missing_ids == "keep", dates)
@@ -186,7 +186,8 @@ def unmerged(
 
 
 def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: str | None) -> tuple[Interactions, int]:
-    """The table in arrays, nothing merged yet, and how many rows repeat a pair (0 unless they are to be counted)."""
+    """Return the table in arrays, unmerged, and the number of rows that repeat a pair (0 unless they are to be
+    counted)."""
     columns = found.columns
     column = _loader(table, columns)
 
@@ -215,7 +216,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
     text = any(table.sample[columns[kind]].dtype == pl.String for kind in ("user", "item"))
     with ThreadPoolExecutor(1 if text else min(2, pl.thread_pool_size())) as pool:  # text takes memory: one at a time
         parts = {role: pool.submit(task) for role, task in work.items() if role in columns}
-        try:  # what is wrong with the user's column is said first, whichever thread comes first
+        try:  # an error in the user's column is reported first, whichever thread ends first
             user_ids, user_codes, said = parts["user"].result()
             notes += said
             if not len(user_codes):
@@ -257,8 +258,8 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
 
 
 def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, list[str]]:
-    """The kind of the values, and a note where it was guessed."""
-    durations = "durations, in seconds; of two numbers such as 03:25, minutes and seconds"
+    """Return the kind of the values, and a note if it was guessed."""
+    durations = "durations, in seconds; two numbers such as 03:25 are minutes and seconds"
     if chosen is not None:
         return chosen, [f"the values are {durations}"] if found.durations else []
     if found.behaviour is not None and not found.keeps_amount:
@@ -268,13 +269,13 @@ def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, li
     if found.durations:
         return "counts", [f"kind: counts ({durations})"]
     guess = guess_kind(numbers, found.columns["rating"])
-    notes = [f"kind: {guess.kind} ({guess.reason}); kind=... (on the command line --kind) says otherwise"]
+    notes = [f"kind: {guess.kind} ({guess.reason}); kind=... (on the command line --kind) overrides it"]
     if guess.codes and guess.kind == "ratings":
         shown = ", ".join(f"{code:g}" for code in guess.codes)
-        stand = "stands" if len(guess.codes) == 1 else "stand"
+        verb = "is" if len(guess.codes) == 1 else "are"
         notes.append(
-            f"{shown} {stand} apart from the other ratings, as what means no rating does; missing=[{shown}] (on the"
-            f" command line --missing {shown}) leaves such rows out"
+            f"{shown} {verb} outside the scale of the other ratings, which may mean 'no rating'; missing=[{shown}]"
+            f" (on the command line --missing {shown}) leaves such rows out"
         )
     return guess.kind, notes
 
@@ -311,13 +312,16 @@ _SOME = 50
 
 
 def _alike(numbers: Array) -> bool:
-    """Whether all values are the same, and not 1."""
+    """Return whether all values are equal, and not 1."""
     return len(numbers) > 0 and numbers[0] != 1 and bool((numbers == numbers[0]).all())
 
 
 def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
-    """The column of a role. Text is parsed once and given away column by column; other tables are read a column at a
-    time, so that no more than one is held besides what has been made of it."""
+    """Return a function that loads the column of a role.
+
+    Text is parsed once and released column by column. Other tables are read a column at a time, so at most one column
+    is held beside its result.
+    """
     ids = [roles["user"], roles["item"]]
     if not table.parsed_at_once:
         return lambda role: table.load([roles[role]], ids)[roles[role]]
@@ -327,7 +331,7 @@ def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
 
 
 def _names(table: Table, found: Roles) -> list[Any]:
-    """The names to show: the table's own, or plain ones where it has no header."""
+    """Return the names to show: the table's own, or generic ones if it has no header."""
     used = {**found.columns}
     if found.behaviour is not None and used.get("rating") == found.behaviour:  # weights, not a column of the table
         del used["rating"]

@@ -1,4 +1,5 @@
-"""A later table of the same source, such as test rows: read as the training table was, since few rows say little."""
+"""Read a later table of the same source, such as test rows, like the training table; few rows are not enough to
+guess."""
 
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ from cofactor.errors import DataError
 
 
 def read_alike(source: Any, train: Interactions, *, guess: bool = False, **given: Any) -> Interactions:
-    """A path or frame with the columns, the kind, the form of dates and the other options of the training table;
-    ``given``: arguments of :func:`cofactor.read` that say otherwise.
+    """Read a path or frame with the columns, kind, date format and other options of the training table. ``given``:
+    arguments of :func:`cofactor.read` that override them.
 
-    Ids of a file are text where those of the training data are, and numbers where all are written as such. Names of
-    columns may differ in capital letters; with ``guess``, those that are not there are guessed, and a note says so, and
-    times may be missing. DataError where a column is not there.
+    Ids of a file are text if those of the training data are, and numbers if all are written as numbers. Column names
+    may differ in case. With ``guess``, columns that are missing are guessed, with a note, and times may be missing.
+    Raises DataError if a column does not exist.
     """
     asked = _options(source, train, given) | given
     try:
@@ -32,7 +33,7 @@ def read_alike(source: Any, train: Interactions, *, guess: bool = False, **given
     except DataError as error:
         again = asked | _other_names(source, train, given, asked, guess)
         if "%" in (asked.get("dates") or "") and "dates" not in given:
-            again["dates"] = None  # dates of another form
+            again["dates"] = None  # dates in another format
         if again == asked:
             raise
         found = read(source, **again)
@@ -55,7 +56,7 @@ def read_alike(source: Any, train: Interactions, *, guess: bool = False, **given
 def _other_names(
     source: Any, train: Interactions, given: dict[str, Any], asked: dict[str, Any], guess: bool
 ) -> dict[str, Any]:
-    """Columns of the training table that are not in this one: by the same name in other letters, or None (to be
+    """Return the columns of the training table that are not in this one: a name that differs in case, or None (to be
     guessed)."""
     table = _opened(source, train.columns.user, given)
     found: dict[str, Any] = {}
@@ -78,11 +79,11 @@ def _other_names(
 
 
 def check_alike(rows: Interactions, train: Interactions) -> None:
-    """DataError where rows were read as another kind, so that their ratings are lost, where these are on another scale,
-    or where their times are an order and those of training dates."""
+    """Raise DataError if rows were read as another kind, so that their ratings are lost; if they are on another scale;
+    or if their times are an order and those of training are dates."""
     if train.kind == "ratings" and rows.kind == "events" and any(COUNTS_ONE in note for note in rows.notes):
         raise DataError(
-            "these rows were read as events, each of which counts 1, since their ratings are all alike; read them with"
+            "these rows were read as events, each counting 1, because their ratings are all equal; read them with"
             " kind='ratings', or give the path or the frame itself"
         )
     if train.kind == rows.kind == "ratings" and len(rows) and len(train) >= _FEW:
@@ -97,12 +98,12 @@ def check_alike(rows: Interactions, train: Interactions) -> None:
 
 
 _FEW = 100
-"""Fewer ratings do not tell their scale."""
+"""Fewer ratings do not determine their scale."""
 
 
 def _check_scale(rows: Interactions, train: Interactions) -> None:
-    """DataError where most ratings are outside of the range of the training data, or one is so by more than half of
-    it."""
+    """Raise DataError if most ratings lie outside the range of the training data, or if one does by more than half that
+    range."""
     (low, high), (lowest, highest) = train.range, rows.range
     outside = (rows.values < low) | (rows.values > high)
     beyond = max(low - lowest, highest - high)
@@ -110,13 +111,13 @@ def _check_scale(rows: Interactions, train: Interactions) -> None:
         odd = lowest if low - lowest >= highest - high else highest
         raise DataError(
             f"the ratings of these rows go from {lowest:g} to {highest:g}, and those of the training data from {low:g}"
-            f" to {high:g}; bring them to one scale, or leave out what means no rating with missing=[{odd:g}] (on the"
-            f" command line --missing {odd:g})"
+            f" to {high:g}; convert them to one scale, or leave out values for 'no rating' with missing=[{odd:g}] (on"
+            f" the command line --missing {odd:g})"
         )
 
 
 def is_file(source: Any) -> bool:
-    """Whether a table is a path, so that the types of its ids were guessed from its own rows."""
+    """Return whether a table is a path: the types of its ids are then guessed from its own rows."""
     return isinstance(source, (str, os.PathLike))
 
 
@@ -146,13 +147,13 @@ def _opened(source: Any, name: str, given: dict[str, Any]) -> Table:
 
 
 def _has(source: Any, name: str, given: dict[str, Any]) -> bool:
-    """Whether a table has a column of this name: test rows need no weights."""
+    """Return whether a table has a column of this name: test rows need no weights."""
     return name in _opened(source, name, given).names
 
 
 def _behaviours(source: Any, name: str, weights: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """The column that says what happened, where the table has it (else every row counts 1), and the weights of what
-    occurs in it."""
+    """Return the options for the column of behaviours, if the table has it (otherwise every row counts 1), and the
+    weights of the behaviours that occur in it."""
     opened = _opened(source, name, given)
     if name not in opened.names:
         return {"behaviour": False}
@@ -163,7 +164,7 @@ def _behaviours(source: Any, name: str, weights: Any, given: dict[str, Any]) -> 
 
 
 def as_text(data: Interactions, side: str) -> Interactions:
-    """The same with the ids of users, or of items, as text: whole numbers are written as they stood in a file."""
+    """Return the data with user or item ids as text: whole numbers as they were written in a file."""
     ids, table = getattr(data, f"{side}_ids"), getattr(data, f"{side}_table")
     if not ids.dtype.is_integer():
         return data
@@ -173,8 +174,7 @@ def as_text(data: Interactions, side: str) -> Interactions:
 
 
 def _as_numbers(data: Interactions, side: str) -> Interactions:
-    """The same with ids that are numbers where all texts are whole numbers, written without zeros or signs before
-    them."""
+    """Return the data with ids as numbers, if all texts are whole numbers without leading zeros or signs."""
     ids, table = getattr(data, f"{side}_ids"), getattr(data, f"{side}_table")
     if ids.dtype != pl.String or table is not None:
         return data

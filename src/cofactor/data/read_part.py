@@ -1,4 +1,4 @@
-"""Parts of a table that is decided on as a whole elsewhere: read as :func:`cofactor.read` reads, nothing merged."""
+"""Read parts of a table whose options are decided for the whole elsewhere: like :func:`cofactor.read`, but unmerged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from cofactor.data.rows.rows import MissingIds, with_roles
 
 
 class Part(NamedTuple):
-    """A part of a table: its rows as they are, nothing merged and of no kind yet (``data.kind`` says nothing), None
-    where it has none; ``kind``: the kind, where it does not depend on the values of other parts; ``behaviours``: those
-    that occur, where weights are given."""
+    """A part of a table.
+
+    Its rows are unmerged and have no kind yet (``data.kind`` is meaningless); None if it has no rows. ``kind``: the
+    kind, if it does not depend on the values of other parts; ``behaviours``: those that occur, if weights are given.
+    """
 
     data: Interactions | None
     kind: Kind | None
@@ -39,7 +41,8 @@ def read_part(
     fold_ids: bool = False,
     dates: str | None = None,
 ) -> Part:
-    """Arguments: those of :func:`cofactor.read`; weights of behaviours that do not occur in this part are allowed."""
+    """Read a part. The arguments are those of :func:`cofactor.read`; weights may name behaviours that do not occur in
+    this part."""
     gone, weighing = values.check_missing(missing), behaviours.check_weights(weights)
     asked: dict[str, Any] = {"user": user, "item": item, "rating": rating, "time": time}
     opened = open_table(source, named=[one for one in (*asked.values(), behaviour) if isinstance(one, str)])

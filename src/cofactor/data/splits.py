@@ -1,7 +1,6 @@
-"""Ways to cut a table into a part to learn from and one to check with. Plain functions, public as ``cofactor.split``.
+"""Functions that split a table into a training part and a validation part, public as ``cofactor.split``.
 
-Both parts share the id maps of the whole, so a code means the same user or item in each. Rows keep their
-order.
+Both parts share the id maps of the whole table, so a code means the same user or item in each. Rows keep their order.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ def __dir__() -> list[str]:
 def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
     """Hold out a random share of the rows, drawn without replacement.
 
-    Rows of the same user and item, which a table has that was read with ``duplicates="all"``, stay together: else those
-    in one part would tell of those in the other. Their share is then as near to the asked one as that allows.
+    Rows of the same user and item stay together, so that one part does not leak into the other; a table read with
+    ``duplicates="all"`` has such rows. The share is then as close to the requested one as that allows.
 
     Args:
         data: the rows.
@@ -59,9 +58,10 @@ def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
 
 
 def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
-    """Make ``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most.
+    """Make ``k`` splits, so that each row is in the validation part of exactly one.
 
-    Rows of the same user and item stay together, as in :func:`random`; parts then differ by one such pair.
+    The parts differ in size by one row at most. Rows of the same user and item stay together, as in :func:`random`; the
+    parts then differ by one such pair.
 
     Args:
         data: the rows.
@@ -80,15 +80,15 @@ def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
 
 
 def _pairs(data: Interactions, at_least: int) -> Array | None:
-    """int64 (n,): a number for each user and item that a row has; None where none of these comes again. DataError where
-    there are too few."""
+    """Return int64 (n,): a number for each pair of user and item; None if no pair repeats. Raises DataError if there
+    are too few pairs."""
     if data.duplicates not in (None, "all") or not count_repeats(data.users, data.items, data.n_users, data.n_items):
         return None
     pairs: Array = np.unique(data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True)[1]
     if int(pairs.max()) + 1 < at_least:
         raise DataError(
-            f"{at_least} pairs of a user and an item are needed, since rows of a pair stay together, and there is"
-            f" {int(pairs.max()) + 1}"
+            f"{at_least} pairs of a user and an item are needed, because rows of a pair stay together, but there is"
+            f" only {int(pairs.max()) + 1}"
         )
     return pairs
 
@@ -98,13 +98,13 @@ def _together(pairs: Array | None) -> str:
 
 
 def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0.5, seed: int = 42) -> Split:
-    """Hold out whole users, to measure a model on people it never met.
+    """Hold out whole users, to measure a model on users that are not in training.
 
     Args:
         data: the rows.
         users: the share (or number) of users held out, of those with two ratings or more.
-        given: the share (or number) of each one's ratings that may be used as history (``Split.given``). The rest are
-            ``Split.valid``, at least one each.
+        given: the share (or number) of each one's ratings that may be used as history (``Split.given``).
+            The rest, at least one each, are ``Split.valid``.
         seed: draws users and ratings.
     """
     if isinstance(users, int) and not isinstance(users, bool):
@@ -153,15 +153,15 @@ def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0
 
 
 def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Split:
-    """Learn from the past, measure on the future.
+    """Train on the past, and validate on the future.
 
-    Rows are cut as they were before those of the same user and item were merged, and each part is merged then: a user
-    who bought an item before and after the moment has bought it in both parts.
+    The unmerged rows are cut, and each part is then merged: a user who bought an item before and after the cutoff has
+    bought it in both parts.
 
     Args:
         data: the rows.
-        valid: the share of the rows that the future should have. Rows of the very moment are all held out.
-        cutoff: the moment instead: seconds, a date, a date-time or ISO text (UTC). Rows from then on are held out.
+        valid: the share of the rows in the future part. Rows at exactly the cutoff are all held out.
+        cutoff: the time instead: seconds, a date, a date-time or ISO text (UTC). Rows from then on are held out.
     """
     _times(data, "temporal")
     times = _times(data.events, "temporal")
@@ -190,18 +190,18 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
 def leave_last(data: Interactions, n: int | float = 1) -> Split:
     """Hold out the last ratings of each user, by time.
 
-    Rows are cut before those of the same user and item are merged, as in :func:`temporal`.
+    The unmerged rows are cut, as in :func:`temporal`.
 
     Args:
         data: the rows.
-        n: how many; users with ``n`` or fewer stay wholly in training. A share such as 0.2 is of each user's ratings,
+        n: how many; users with ``n`` or fewer stay entirely in training. A share such as 0.2 is of each user's ratings,
             at least one.
     """
     if isinstance(n, float):
         _share("n", n)
     elif not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ConfigError(
-            f"n={n!r}; what is left out for each user is a whole number of ratings, 1 or more, or a share such as 0.2"
+            f"n={n!r}; give the number of ratings to hold out for each user, 1 or more, or a share such as 0.2"
         )
     _times(data, "leave_last")
     events, times = data.events, _times(data.events, "leave_last")
@@ -221,16 +221,16 @@ def leave_last(data: Interactions, n: int | float = 1) -> Split:
 
 
 def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequence[Any] | None = None) -> list[Split]:
-    """Make ``k`` splits by time: the past to learn from, the next window to measure on.
+    """Make ``k`` splits by time: each trains on the past and validates on the next window.
 
-    The last ``k * valid`` of the rows make ``k`` windows with a share ``valid`` of the rows each. Rows of one moment
-    stay together.
+    The last ``k * valid`` of the rows make ``k`` windows with a share ``valid`` of the rows each. Rows with the same
+    time stay together.
 
     Args:
         data: the rows.
         k: how many windows.
         valid: the share of the rows in each.
-        cutoffs: the moments instead, ascending, as in :func:`temporal`; the last window then runs to the end.
+        cutoffs: the times instead, ascending, as in :func:`temporal`; the last window then runs to the end.
     """
     _times(data, "rolling")
     times = _times(data.events, "rolling")
@@ -239,7 +239,7 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
             raise ConfigError(f"k={k!r}; the number of windows is a whole number, 1 or more")
         share = _share("valid", valid)
         if k * share >= 1:
-            raise ConfigError(f"{k} windows of {share:.0%} of the rows leave nothing to learn from; take fewer")
+            raise ConfigError(f"{k} windows of {share:.0%} of the rows leave nothing for training; use fewer")
         ordered, n = np.sort(times), len(times)
         moments = [int(ordered[min(n - round(n * share * left), n - 1)]) for left in range(k, 0, -1)]
     else:
@@ -268,17 +268,17 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
 
 
 KNOWN = 1 / 3
-"""A moment divides a table usefully where this share of the later rows belong to users with earlier ones ..."""
+"""A cutoff splits a table usefully if this share of the later rows belongs to users with earlier ones ..."""
 ENOUGH = 2000
-"""... or where there are so many such users."""
+"""... or if there are this many such users."""
 
 
 def auto(data: Interactions, valid: float = 0.2, seed: int = 42, last: float | int | None = None) -> Split:
-    """Hold out the future where there are times, random rows where there are none.
+    """Hold out the future if there are times, and random rows if there are none.
 
-    The future is the last share of the rows by time. It is each user's last rows instead where hardly any later row
-    belongs to a user with earlier ones (users who come once), or where times only number each user's rows.
-    ``Split.how`` says which, and why.
+    The future is the last share of the rows by time. Each user's last rows are held out instead if hardly any later row
+    belongs to a user with earlier ones (users who come once), or if times only number each user's rows. ``Split.how``
+    says which way was taken, and why.
 
     Args:
         data: the rows.
@@ -309,7 +309,7 @@ WAYS = ("auto", "random", "temporal", "last")
 
 
 def split_by(data: Interactions, how: str, valid: float, seed: int) -> Split:
-    """Split in one of the ways by name.
+    """Split in a way given by name.
 
     Args:
         data: the rows.
@@ -326,7 +326,8 @@ def split_by(data: Interactions, how: str, valid: float, seed: int) -> Split:
 
 
 def _numbered(data: Interactions) -> bool:
-    """Whether times are positions within each user's rows: most users begin at the same, lowest one."""
+    """Return whether times are positions within each user's rows: for most users they begin at the same, lowest
+    number."""
     assert data.times is not None
     first = np.full(data.n_users, np.iinfo(np.int64).max)
     np.minimum.at(first, data.users, data.times)
@@ -339,9 +340,9 @@ def _because(split: Split, why: str) -> Split:
 
 
 def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Split:
-    """Take two parts that were cut elsewhere, such as ``u1.base`` and ``u1.test``.
+    """Use two parts that were split elsewhere, such as ``u1.base`` and ``u1.test``.
 
-    The id maps are built over both parts, so that ids of one part alone are known.
+    The id maps cover both parts, so that ids of only one part are known.
 
     Args:
         train: a path, a frame or Interactions.
@@ -382,11 +383,11 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
         for part, users, items in ((a, a_users, a_items), (b, b_users, b_items))
     ]
     names = f" ({a.name} and {b.name})" if a.name and b.name else ""
-    return Split(parts[0], parts[1], how or f"given: {len(a):,} ratings to learn from, {len(b):,} to check with{names}")
+    return Split(parts[0], parts[1], how or f"given: {len(a):,} ratings for training, {len(b):,} for validation{names}")
 
 
 def _same_types(a: Interactions, b: Interactions) -> tuple[Interactions, Interactions]:
-    """Two files of which one has ids that all look like numbers, and the other has not: text in both."""
+    """Return both parts with text ids, if the ids of one file all look like numbers and those of the other do not."""
     for side in ("user", "item"):
         types = {getattr(part, f"{side}_ids").dtype for part in (a, b)}
         if len(types) > 1 and pl.String in types:
@@ -395,7 +396,7 @@ def _same_types(a: Interactions, b: Interactions) -> tuple[Interactions, Interac
 
 
 def _union(a: IdMap, b: IdMap) -> tuple[IdMap, Array, Array]:
-    """One id map over two, and the new code of each old code of either."""
+    """Return one id map over two, and the new code of each old code of either."""
     if a.values.dtype != b.values.dtype:
         raise DataError(
             f"{a.kind} ids are {a.text} ({a.values.dtype}) in one part and {b.text} ({b.values.dtype}) in the other;"
@@ -409,7 +410,7 @@ def _union(a: IdMap, b: IdMap) -> tuple[IdMap, Array, Array]:
 
 
 def _joined(a: pl.DataFrame | None, b: pl.DataFrame | None, ids: IdMap, column: str) -> pl.DataFrame | None:
-    """One side table aligned with ``ids``; the first table wins where both know an id."""
+    """Return one side table aligned with ``ids``. If both know an id, the first table wins."""
     tables = [t.rename({t.columns[0]: column}) for t in (a, b) if t is not None]
     if not tables:
         return None
@@ -422,18 +423,18 @@ def _split(data: Interactions, mask: Array, how: str, seed: int | None = None) -
 
 
 def _cut(data: Interactions, mask: Array, how: str) -> Split:
-    """The events of a table on either side of a cut in time, each side merged as the table was."""
+    """Return the split of a table's events at a time, each side merged as the table was."""
     return Split(_merged(data, ~mask), _merged(data, mask), how)
 
 
 def _merged(data: Interactions, mask: Array) -> Interactions:
-    """These events of a table, merged as the table was."""
+    """Return these events of a table, merged as the table was."""
     part = data.events.take(np.flatnonzero(mask))
     return part if data.unmerged is None else merged(part).replace(notes=data.notes)
 
 
 def _rank(groups: Array, key: Array) -> Array:
-    """The rank of each row by ``key`` within its group, from 0."""
+    """Return the rank of each row by ``key`` within its group, from 0."""
     order = np.lexsort((key, groups))
     starts = np.zeros(len(groups), dtype=np.int64)
     sorted_groups = groups[order]
@@ -469,7 +470,9 @@ def _rows(data: Any, at_least: int) -> int:
 def _times(data: Interactions, name: str) -> Array:
     _rows(data, 2)
     if data.times is None:
-        raise DataError(f"{name} needs the time of each rating, and there are no times; name the column with time=...")
+        raise DataError(
+            f"{name} needs the time of each rating, but the table has no times; name the column with time=..."
+        )
     return data.times
 
 

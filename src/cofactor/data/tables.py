@@ -1,6 +1,6 @@
-"""What an opened table is, whatever it was before, and its errors in words.
+"""An opened table, whatever its source, and its errors in plain words.
 
-Nothing is decided here about what the columns mean. What was guessed (separator, encoding, header) is said in notes.
+Nothing here decides what the columns mean. The notes say what was guessed (separator, encoding, header).
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from cofactor.data.ids.id_values import uuids_as_text
 from cofactor.errors import DataError
 
 SAMPLE_ROWS = 1000
-"""How many rows are looked at before a table is read."""
+"""The number of rows in the sample that is examined before a table is read."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that has been opened but not yet read: its columns, a few rows, and how to read the columns wanted."""
+    """A table that is open but not yet read: its column names, a sample of rows, and functions that load columns."""
 
     names: list[str]
     headed: bool
     sample: pl.DataFrame
     load: Callable[[list[str], list[str]], pl.DataFrame]
-    """``load(columns, ids)``: those columns; those in ``ids`` keep leading zeros (text, then)."""
+    """``load(columns, ids)``: these columns; ids with leading zeros are loaded as text."""
     label: str
     notes: list[str] = field(default_factory=list)
-    """What was guessed; loading may add to it."""
+    """Sentences on what was guessed; loading may add some."""
     parsed_at_once: bool = False
-    """Whether all columns had better be loaded in one call."""
+    """Whether it is better to load all columns in one call."""
     objects: Callable[[str], list[Any] | None] = lambda name: None
-    """The Python objects of a frame's column, where it holds such."""
+    """The Python objects of a frame's column, if it holds any."""
     stream: Callable[[str], tuple[int, Iterator[pl.Series]]] | None = None
-    """``stream(column)``: how many rows there are, and the column in parts, in order; where a file gives such."""
+    """``stream(column)``: the number of rows, and the column in parts, in order; None if a file cannot give parts."""
 
 
 def loaded(frame: pl.DataFrame, label: str, notes: Sequence[str] = (), headed: bool = True) -> Table:
-    """A table that is in memory already. Columns of types that polars does not know itself are what they are stored as:
-    a ``numeric`` of a database, say, is text."""
+    """Return a table that is already in memory. Columns of types that polars does not know have their storage type: a
+    ``numeric`` of a database, for example, is text."""
     extended = [name for name, dtype in frame.schema.items() if isinstance(dtype, getattr(pl, "BaseExtension", ()))]
     frame = frame.with_columns(frame[name].ext.storage() for name in extended) if extended else frame
     if objects := [name for name, dtype in frame.schema.items() if dtype == pl.Object]:
@@ -52,7 +52,7 @@ def loaded(frame: pl.DataFrame, label: str, notes: Sequence[str] = (), headed: b
 
 
 class readable:
-    """Turns what polars and the system say of a bad file into a DataError."""
+    """Convert errors of polars and of the system about a bad file to DataError."""
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -66,7 +66,7 @@ class readable:
 
 
 class sound:
-    """Turns what a library says of bytes that it cannot read into a DataError; ``what``: "a damaged zip archive"."""
+    """Convert errors of a library about invalid bytes to DataError. ``what``: such as "a damaged zip archive"."""
 
     def __init__(self, label: str, what: str) -> None:
         self.label, self.what = label, what
@@ -80,7 +80,7 @@ class sound:
 
 
 class as_data_error:
-    """Turns what polars says of objects that make no table into a DataError."""
+    """Convert errors of polars about objects that do not form a table to DataError."""
 
     def __enter__(self) -> None:
         return None
@@ -93,7 +93,7 @@ class as_data_error:
 
 
 def no_objects(frame: pl.DataFrame, what: str) -> None:
-    """DataError where a column holds Python objects that are neither text nor numbers nor lists."""
+    """Raise DataError if a column holds Python objects that are neither text nor numbers nor lists."""
     for column in frame:
         if column.dtype == pl.Object:
             kind = next((type(value).__name__ for value in column if value is not None), "None")
@@ -125,6 +125,6 @@ _WORDS = {
 
 
 def in_words(error: BaseException) -> str:
-    """What polars said, in words for the owner of the file."""
+    """Return an error of polars in words for the owner of the file."""
     said = first_line(error)
     return next((words for start, words in _WORDS.items() if said.startswith(start)), said)

@@ -1,4 +1,4 @@
-"""Whether there is anything to learn from."""
+"""Check whether a table has anything to learn from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from cofactor.data.kind import Kind
 from cofactor.errors import DataError
 
 LARGEST = 1e15
-"""Values above this are not learned from: sums of their squares leave single precision."""
+"""Values above this are refused: sums of their squares overflow single precision."""
 
 
 def check_trainable(data: Interactions) -> None:
-    """DataError where there is nothing to learn: no rows, one user, one item, or the same rating everywhere.
+    """Raise DataError if there is nothing to learn: no rows, one user, one item, or the same rating everywhere.
 
-    A table of implicit feedback (``columns.rating`` is None) may hold one value only.
+    A table of implicit feedback (``columns.rating`` is None) may contain a single value.
     """
     if not len(data):
         raise DataError("no ratings to learn from; the table, or this part of a split, has no rows")
@@ -26,14 +26,14 @@ def check_trainable(data: Interactions) -> None:
 
 
 def check_limits(low: float, high: float, columns: Columns, kind: Kind) -> None:
-    """DataError where the lowest and highest value leave nothing to learn, or are too large."""
+    """Raise DataError if the lowest and highest value leave nothing to learn, or are too large."""
     if max(abs(low), abs(high)) > LARGEST:
         raise DataError(
-            f"values reach {max(abs(low), abs(high)):g}, more than {LARGEST:g}, whose squares no model can hold; divide"
-            " the column by a power of ten"
+            f"values reach {max(abs(low), abs(high)):g}, more than {LARGEST:g}; their squares are too large for a"
+            " model; divide the column by a power of ten"
         )
     if low == high and columns.rating is not None and kind == "ratings":
         raise DataError(
-            f"every rating is {low:g}; nothing to learn; choose another rating column, or rating=False for implicit"
-            f" feedback"
+            f"every rating is {low:g}, so there is nothing to learn; choose another rating column, or rating=False for"
+            " implicit feedback"
         )

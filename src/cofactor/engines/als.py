@@ -1,4 +1,5 @@
-"""``als`` in blocks of rows: the sweeps of :class:`cofactor.models.als.ALSStepper`, each side a map over its blocks."""
+"""Train ``als`` in blocks of rows: the sweeps of :class:`cofactor.models.als.ALSStepper`, each side a map over
+blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ Array = NDArray[Any]
 
 
 def train(work: Work, data: Prepared, config: ALSConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state, and the losses of each sweep."""
+    """Return the model's state, and the losses of each sweep."""
     learned, d = config.reg == 0, config.n_factors + 1
     growth = 0.0 if learned else float(config.nu)
     mean, noise = begin(work, data, "als-000", d, seed, learned)
@@ -48,7 +49,7 @@ def train(work: Work, data: Prepared, config: ALSConfig, seed: int) -> tuple[dic
 
 
 def solve_task(job: dict[str, Any]) -> Done:
-    """Solve a block of rows, the other side's newest tables held fixed."""
+    """Solve a block of rows, with the other side's newest tables held fixed."""
     folder, side, block, sweep = job["folder"], job["side"], job["block"], job["sweep"]
     rows, need = rows_of(folder, side, block)
     found = solve_block(job, rows, need, job["variances"], None, job["nu"])

@@ -1,4 +1,4 @@
-"""What ``als`` and ``svd++`` have in common in blocks of rows: how they begin, solve a block, and measure the noise."""
+"""The parts of ``als`` and ``svd++`` in blocks of rows that both share: initial values, solving a block, the noise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 
 class Noise:
-    """The variance that is left after each sweep, and the prior of each side's rows."""
+    """The residual variance after each sweep, and the prior of each side's rows."""
 
     def __init__(self, data: Prepared, d: int, left: float) -> None:
         self.data, self.floor = data, noise_floor(left)
@@ -37,7 +37,7 @@ class Noise:
         self.prior = {side: first_prior(side, d, left) for side in SIDES}
 
     def measure(self, error: Any, more: Any, found: dict[str, list[Any]], sweep: int) -> None:
-        """Learn both from what the jobs of a sweep gave."""
+        """Estimate both from the results of a sweep's jobs."""
         self.left = measured_noise(error, more, self.data.rows, self.floor)
         if sweep > 1:
             for side in SIDES:
@@ -46,7 +46,8 @@ class Noise:
 
 
 def begin(work: Work, data: Prepared, name: str, d: int, seed: int, variances: bool) -> tuple[float, Noise]:
-    """Biases by two sweeps, then random factors (step ``name``); returns the mean of the values, and the noise."""
+    """Fit biases by two sweeps and draw random factors (step ``name``). Returns the mean of the values, and the
+    noise."""
     mean = float(np.float32(total(tuple(n) for n in data.value_sum) / data.rows))
     left = bias_sweeps(work, data, mean, 2, *BIAS_PSEUDO_COUNTS)[-1]
     job = {"folder": data.folder, "cuts": data.cuts, "d": d, "seed": seed, "variances": variances}
@@ -56,7 +57,8 @@ def begin(work: Work, data: Prepared, name: str, d: int, seed: int, variances: b
 
 
 def begin_task(job: dict[str, Any]) -> Done:
-    """Random factors for all rows, from one stream that is written part by part; biases as the sweeps left them."""
+    """Draw random factors for all rows from one stream, written part by part. The biases stay as the sweeps left
+    them."""
     folder, d, start = job["folder"], job["d"], job["start"]
     rng = np.random.default_rng([job["seed"], 0])
     files = []
@@ -75,7 +77,7 @@ def begin_task(job: dict[str, Any]) -> Done:
 
 
 class Solved(NamedTuple):
-    """A block's new rows, their variances (none where these are not learned), and the sums that go to the driver."""
+    """A block's new rows, their variances (none if they are not learned), and the sums for the driver."""
 
     table: Array
     spread: Array
@@ -85,7 +87,7 @@ class Solved(NamedTuple):
 def solve_block(
     job: dict[str, Any], rows: CSR, need: Array, variances: bool, centre: Array | None, nu: float
 ) -> Solved:
-    """Solve a block of rows around ``centre`` (None: around nothing), the other side's newest tables held fixed."""
+    """Solve a block of rows around ``centre`` (None: around 0), with the other side's newest tables held fixed."""
     folder, side, sweep = job["folder"], job["side"], job["sweep"]
     newest = sweep if side == "user" else sweep - 1
     other = gather(folder, OTHER[side], f"table-{newest}", job["others"], need)

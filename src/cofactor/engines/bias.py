@@ -1,4 +1,4 @@
-"""``bias`` in blocks of rows."""
+"""Train ``bias`` in blocks of rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 def train(work: Work, data: Prepared, config: BiasConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state, and the losses of each sweep."""
+    """Return the model's state, and the losses of each sweep."""
     mean = float(total(tuple(n) for n in data.value_sum) / data.rows)
     losses = bias_sweeps(work, data, mean, config.epochs, config.reg_user, config.reg_item)
     last = f"bias-{config.epochs - 1}"

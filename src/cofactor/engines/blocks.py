@@ -1,4 +1,4 @@
-"""What the tasks of a training have in common: the rows of a block, and the rows of the other side that they need."""
+"""Shared parts of the training tasks: a block's rows, and the rows of the other side that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ OTHER = {"user": "item", "item": "user"}
 
 
 def rows_of(folder: str, side: str, block: int) -> tuple[CSR, Array]:
-    """A block's rows, their columns being places in the second array: the codes of the columns that occur."""
+    """Return a block's rows and the codes of the columns that occur. The columns of the rows are positions in these
+    codes."""
     parts = {part: take(folder, f"{side}-{block}-{part}") for part in ("indptr", "indices", "values", "need")}
     need = np.asarray(parts["need"])
     indptr, indices, values = (np.asarray(parts[x]) for x in ("indptr", "indices", "values"))
@@ -28,7 +29,7 @@ def rows_of(folder: str, side: str, block: int) -> tuple[CSR, Array]:
 
 
 def gather(folder: str, side: str, what: str, cuts: list[int], codes: Array) -> Array:
-    """The rows ``codes`` (ascending) of a table that lies in parts ``SIDE-BLOCK-WHAT``."""
+    """Return the rows ``codes`` (ascending) of a table whose parts are the files ``SIDE-BLOCK-WHAT``."""
     found: Array | None = None
     at = 0
     for block, end in enumerate(cuts[1:]):
@@ -44,33 +45,33 @@ def gather(folder: str, side: str, what: str, cuts: list[int], codes: Array) -> 
 
 
 def jobs(data: Prepared, side: str, **more: Any) -> list[dict[str, Any]]:
-    """A job for each block of a side."""
+    """Return a job for each block of a side."""
     shared = {"folder": data.folder, "side": side, "others": data.cuts[OTHER[side]], **more}
     return [{**shared, "block": at, "range": (lo, hi)} for at, lo, hi in data.blocks(side)]
 
 
 def first_chunk(job: dict[str, Any]) -> int:
-    """The number of a block's first chunk."""
+    """Return the number of a block's first chunk."""
     return int(job["range"][0]) // CHUNK
 
 
 def names(data: Prepared, side: str, *what: str) -> list[str]:
-    """The parts of tables."""
+    """Return the file names of the parts of tables."""
     return [f"{side}-{at}-{w}" for at, _, _ in data.blocks(side) for w in what]
 
 
 def summed(values: list[Any], at: str) -> Any:
-    """The sum over all blocks of a side of what their jobs gave as nodes."""
+    """Return the sum of what a side's jobs returned as nodes, over all blocks."""
     return total(tuple(node) for value in values for node in value[at])
 
 
 def whole(data: Prepared, side: str, what: str) -> Array:
-    """A table put together from its parts, in memory."""
+    """Return a table assembled from its parts, in memory."""
     return np.concatenate([take(data.folder, name) for name in names(data, side, what)])
 
 
 def history(data: Prepared) -> CSR:
-    """The rows of all users, in memory, with their values as they are."""
+    """Return the rows of all users with their unchanged values, in memory."""
     blocks = [at for at, _, _ in data.blocks("user")]
     counts = np.concatenate([np.diff(take(data.folder, f"user-{at}-indptr")) for at in blocks])
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -79,7 +80,7 @@ def history(data: Prepared) -> CSR:
 
 
 def items_of(folder: str, block: int) -> Array:
-    """int32: the items of a block of users, row by row."""
+    """Return the items of a block of users, row by row, int32."""
     return np.asarray(take(folder, f"user-{block}-need")[take(folder, f"user-{block}-indices")])
 
 
@@ -103,7 +104,7 @@ def bias_task(job: dict[str, Any]) -> Done:
 
 
 def bias_sweeps(work: Work, data: Prepared, mean: float, sweeps: int, reg_user: float, reg_item: float) -> list[float]:
-    """Sweeps over all biases; returns the mean squared error after each. The last ones stay in the folder."""
+    """Sweep over all biases. Returns the mean squared error after each sweep. The last biases stay in the folder."""
     losses = []
     for n in range(sweeps):
         for side, reg in (("item", reg_item), ("user", reg_user)):

@@ -1,6 +1,6 @@
-"""``bayes-mf`` by chains: each is a job that holds the whole table. Their samples are put together as in one process.
+"""Train ``bayes-mf`` by chains: each is a job that holds the whole table. Samples are assembled as in one process.
 
-A chain has its own stream of random numbers and shares nothing but the data, so it draws the same wherever it runs.
+A chain has its own stream of random numbers and shares only the data, so it draws the same samples wherever it runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROWS = ("users", "items", "values", "times")
 def train(
     work: Work, data: Interactions, config: BayesMFConfig, seed: int
 ) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state, and the losses of each sweep."""
+    """Return the model's state, and the losses of each sweep."""
     folder = str(work.folder)
     work.alone("a-rows", lambda: [_put_rows(folder, data)])
     shared = {
@@ -62,7 +62,7 @@ def _put_rows(folder: str, data: Interactions) -> Done:
 
 
 def _rows(job: dict[str, Any]) -> Interactions:
-    """The table again, without its ids."""
+    """Return the table without its ids."""
 
     def array(name: str) -> Array:
         return np.array(take(job["folder"], f"rows/{name}"))
@@ -89,12 +89,12 @@ def _rows(job: dict[str, Any]) -> Interactions:
 
 
 class OneChain(BayesStepper):
-    """One of the chains; what is kept as a mean over all of them is written down value by value."""
+    """One of the chains. Means over all chains are computed from values that each chain writes one by one."""
 
     means: list[dict[str, Array]]
 
     def _average(self, values: dict[str, Array], nth: int) -> None:
-        if nth == 1:  # the first sample that is kept; what was shown before does not count
+        if nth == 1:  # the first kept sample; predictions shown before it do not count
             self.means = []
         self.means.append(values)
 
@@ -119,7 +119,7 @@ def chain_task(job: dict[str, Any]) -> Done:
 
 
 def _together(folder: str, found: Sequence[dict[str, Any]], config: BayesMFConfig) -> dict[str, Array]:
-    """The state of the model with the samples of all chains: slot by slot, and there chain by chain."""
+    """Return the model's state with the samples of all chains, ordered by slot, then by chain."""
     chains, wide, slots = range(len(found)), per_sample(config.n_factors), found[0]["slots"]
     arrays: dict[str, Array] = {}
     for name in found[0]["arrays"]:

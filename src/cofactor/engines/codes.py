@@ -1,4 +1,5 @@
-"""Ids and their codes: the ids of all parts merged, a range of ids a job; then the rows with the codes of all ids."""
+"""Assign codes to ids: merge the ids of all parts, a range of ids in each job; then encode the rows with these
+codes."""
 
 from __future__ import annotations
 
@@ -18,12 +19,13 @@ Array = NDArray[Any]
 
 
 def stored_ids(folder: str, name: str, form: Any, rows: int) -> pl.Series:
-    """A column of ids that a job wrote."""
+    """Return a column of ids that a job wrote."""
     return columns.read(form, name, rows, lambda part: take(folder, part), folder)
 
 
 def merge_ids(job: dict[str, Any]) -> Done:
-    """The distinct ids of all parts from ``low`` on and below ``high`` (None: no bound), in ascending order."""
+    """Return the distinct ids of all parts from ``low`` up to, but not including, ``high`` (None: no bound),
+    ascending."""
     folder, side, low, high = job["folder"], job["side"], job["low"], job["high"]
     found: list[pl.Series] = []
     for number, rows, form in job["parts"]:
@@ -41,13 +43,13 @@ def merge_ids(job: dict[str, Any]) -> Done:
 
 
 def splitters(samples: list[Any], count: int) -> list[Any]:
-    """Ids that cut the sample into ``count`` about equal ranges."""
+    """Return ids that divide the sample into ``count`` ranges of about equal size."""
     ordered = sorted(samples)
     return sorted({ordered[len(ordered) * at // count] for at in range(1, count)})
 
 
 def form_of(parts: list[dict[str, Any]], side: str) -> Any:
-    """The one form of the ids of a side; DataError where parts disagree."""
+    """Return the common form of a side's ids. Raises DataError if the parts differ."""
     forms = {str(p[f"{side}_form"]): p[f"{side}_form"] for p in parts}
     if len(forms) > 1:
         types = " and ".join(sorted({f["type"] for f in forms.values()}))
@@ -56,7 +58,7 @@ def form_of(parts: list[dict[str, Any]], side: str) -> Any:
 
 
 def encode_part(job: dict[str, Any]) -> Done:
-    """A part's rows with the codes of all ids, sorted by block of users (stable)."""
+    """Write a part's rows with the codes of all ids, sorted by block of users (stable)."""
     folder, number = job["folder"], job["number"]
     codes = {}
     for side in SIDES:
@@ -78,7 +80,7 @@ def encode_part(job: dict[str, Any]) -> Done:
 
 
 def _global_codes(folder: str, side: str, local: pl.Series, ranges: list[tuple[int, int, int, Any]]) -> Array:
-    """int32: the code of each of a part's own ids. ``ranges``: (number, first code, end's code, form)."""
+    """Return the code of each of a part's own ids, int32. ``ranges``: (number, first code, end code, form)."""
     found = np.full(len(local), -1, dtype=np.int32)
     for number, first, end, form in ranges:
         ids = IdMap(stored_ids(folder, f"ids/{side}-{number}", form, end - first), side)

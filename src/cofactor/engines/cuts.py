@@ -1,4 +1,4 @@
-"""Where the blocks of rows begin, and the entries of a table in order of block."""
+"""Compute where the blocks of rows begin, and order the entries of a table by block."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ Array = NDArray[Any]
 
 
 def cut(n: int, block_rows: int, workers: int) -> list[int]:
-    """Where blocks of rows begin, and the end: whole chunks, ``block_rows`` at most, some blocks for each worker."""
+    """Return where the blocks begin, and the end: whole chunks, ``block_rows`` at most, several blocks for each
+    worker."""
     size = max(1, min(block_rows // CHUNK, -(-n // (4 * workers * CHUNK)))) * CHUNK
     return [*range(0, n, size), n]
 
 
 def by_block(codes: Array, cuts: list[int]) -> tuple[Array, Array]:
-    """The positions of the entries in order of the block of their code, equal ones as they stand; and where each block
-    ends among them, after a zero: int64 (blocks + 1,)."""
+    """Return the positions of the entries ordered by the block of their code (stable), and where each block ends among
+    them, preceded by a zero: int64 (blocks + 1,)."""
     blocks = len(cuts) - 1
-    small = np.uint16 if blocks <= 1 << 16 else np.uint32  # 16 bits are sorted by counting
+    small = np.uint16 if blocks <= 1 << 16 else np.uint32  # NumPy sorts 16 bits by counting
     block_of = np.repeat(np.arange(blocks, dtype=small), np.diff(cuts))
     found = block_of[codes]
     ends = np.concatenate([[0], np.cumsum(np.bincount(found, minlength=blocks))])
@@ -30,7 +31,7 @@ def by_block(codes: Array, cuts: list[int]) -> tuple[Array, Array]:
 
 
 def needed(codes: Array, n: int) -> tuple[Array, Array]:
-    """The distinct codes among ``n``, ascending, and the place of each entry's code among them: int32, both."""
+    """Return the distinct codes among ``n``, ascending, and each entry's position in them; both int32."""
     there = np.zeros(n, dtype=np.bool_)
     there[codes] = True
     found = np.flatnonzero(there).astype(np.int32)

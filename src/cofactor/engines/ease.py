@@ -1,4 +1,5 @@
-"""``ease`` with neighbours in blocks: the items' Gram matrix, then the regressions, a range of items a job."""
+"""Train ``ease`` with neighbours in blocks: the items' Gram matrix, then the regressions, a range of items in each
+job."""
 
 from __future__ import annotations
 
@@ -36,13 +37,13 @@ Array = NDArray[Any]
 
 
 def train(work: Work, data: Prepared, config: EaseConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state; there are no losses."""
+    """Return the model's state. There are no losses."""
     n = data.size("item")
     k = near_of(config, n)
     if not k:
         raise ConfigError(
-            "ease with all items in one regression trains on one machine (cofactor.fit); in blocks of rows it takes"
-            " each item's nearest: give neighbours=150, say"
+            "ease with all items in one regression trains on one machine (cofactor.fit); in blocks of rows it needs a"
+            " number of neighbours, such as neighbours=150"
         )
     limits, counts = strength(work, data), item_counts(work, data)
     weights = Weights(limits, config.min_rating_weight, USER_POWER)
@@ -58,7 +59,7 @@ def train(work: Work, data: Prepared, config: EaseConfig, seed: int) -> tuple[di
 
 
 def _local_reg(work: Work, data: Prepared, weights: Weights, k: int, c: EaseConfig, seed: int) -> float:
-    """The penalty that ranks held-out entries best (see :func:`cofactor.models.ease.best_reg`)."""
+    """Return the penalty that ranks held-out entries best (see :func:`cofactor.models.ease.best_reg`)."""
     n = data.size("item")
     highest = max(work.step("ease-a-highest", highest_task, jobs(data, "user", weights=weights)))
     blocks = [pair for _, *pair in data.blocks("user")]
@@ -82,14 +83,14 @@ def _csr(data: Prepared, n_cols: int, what: str) -> CSR:
 
 
 def highest_task(job: dict[str, Any]) -> Done:
-    """The largest strength of a block of users."""
+    """Return the largest strength in a block of users."""
     values = np.asarray(take(job["folder"], f"user-{job['block']}-values"))
     return Done(float(like_strengths(values, job["weights"].limits, job["weights"].lowest).max(initial=0.0)), [])
 
 
 def hold_task(job: dict[str, Any]) -> Done:
-    """Hold entries of some users out, as :func:`cofactor.models.base.inner.hold_entries` does; from one stream of
-    random numbers, a block of users at a time."""
+    """Hold out entries of some users, like :func:`cofactor.models.base.inner.hold_entries`, from one stream of random
+    numbers, a block of users at a time."""
     folder, weights, n = job["folder"], job["weights"], job["n_items"]
     rng = np.random.default_rng([job["seed"], 1])
     counts = np.concatenate([np.diff(take(folder, f"user-{at}-indptr")) for at in range(len(job["blocks"]))])

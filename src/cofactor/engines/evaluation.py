@@ -1,4 +1,4 @@
-"""Evaluation and lists by several workers: each opens the saved model, and takes a part of the users."""
+"""Evaluate a model and make lists on several workers: each opens the saved model and handles part of the users."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ from cofactor.recommender import Recommender, load
 Array = NDArray[Any]
 
 PARTS = 4
-"""Parts of the work for each worker, so that all end at about the same time."""
+"""Parts per worker, so that all workers end at about the same time."""
 MOST = 65_536
-"""Users, or rows, of a part at most."""
+"""Maximal number of users, or rows, in a part."""
 
 
 @frames_out
 def evaluate(
     bundle: str | Path, test: Any, metrics: Any = None, *, executor: Executor | None = None, **options: Any
 ) -> pl.DataFrame:
-    """What :func:`cofactor.evaluate` gives for a saved model, the same figures, with the work done by ``executor``.
+    """Return the figures of :func:`cofactor.evaluate` for a saved model, computed by ``executor``.
 
-    ``bundle``: the path of the model, the same for all workers. ``test``: Interactions, a Split, a path, a frame (of
-    Spark, too), which fit the memory of the driver, as the lists of the test users do. ``metrics`` and ``options`` are
-    those of :func:`cofactor.evaluate`. Raises what that raises; BundleError where a worker sees another model.
+    ``bundle``: the path of the model, the same for all workers. ``test``: Interactions, a Split, a path, a frame (also
+    of Spark). They must fit into the driver's memory, and so must the lists of the test users. ``metrics`` and
+    ``options`` are those of :func:`cofactor.evaluate`. Raises the errors of that function, and BundleError if a worker
+    sees another model.
     """
     if getattr(test, "given", None) is not None:
         raise ConfigError("users who are folded in from given rows are evaluated on one machine: cofactor.evaluate")
@@ -51,7 +52,7 @@ def evaluate(
 
 
 def spread_scorer(bundle: str | Path, executor: Executor) -> Scorer:
-    """A scorer whose predictions and lists are made by the workers."""
+    """Return a scorer whose predictions and lists are made by the workers."""
     place = str(Path(bundle).absolute())
     mine = scorer(load(place))
     shared = {"bundle": place, "digest": info(place)["digest"]}
@@ -87,26 +88,27 @@ def spread_scorer(bundle: str | Path, executor: Executor) -> Scorer:
 
 @functools.lru_cache(maxsize=1)
 def opened(bundle: str, digest: str) -> Recommender:
-    """The model on a worker, kept for its next job; BundleError where it is another one than the driver's."""
+    """Open the model on a worker, and keep it for the worker's next job. Raises BundleError if it is not the driver's
+    model."""
     if info(bundle)["digest"] != digest:
-        raise BundleError(f"{bundle} on this worker is not the model that the driver has; use a path that all share")
+        raise BundleError(f"{bundle} on this worker is not the driver's model; use a path that all machines share")
     return load(bundle)
 
 
 def predict_task(job: dict[str, Any]) -> Array:
-    """Predictions of a part of the rows."""
+    """Return predictions for a part of the rows."""
     return scorer(opened(job["bundle"], job["digest"])).predict(job["users"], job["items"], job["times"])
 
 
 def interval_task(job: dict[str, Any]) -> Array:
-    """float32 (3, n): intervals of a part of the rows."""
+    """Return intervals for a part of the rows, float32 (3, n)."""
     by = scorer(opened(job["bundle"], job["digest"]))
     assert by.interval is not None
     return np.stack(by.interval(job["users"], job["items"], job["level"], job["times"]))
 
 
 def rank_task(job: dict[str, Any]) -> tuple[Array, Array]:
-    """The lists of a part of the users."""
+    """Return the lists of a part of the users."""
     by = scorer(opened(job["bundle"], job["digest"]))
     return rank_users(by, job["users"], job["relevant"], job["n"], job["full"], job["exclude"])
 
@@ -123,17 +125,17 @@ def recommend_all(
     at_once: int = 50_000,
     **options: Any,
 ) -> Path:
-    """The lists of :meth:`Recommender.recommend_all` for all users of a saved model, as a folder of Parquet files that
-    workers write, ``at_once`` users each.
+    """Write the lists of :meth:`Recommender.recommend_all` for all users of a saved model.
 
-    ``bundle`` and ``out`` are paths that all workers see. A run that was killed goes on where it was; ConfigError where
-    ``out`` holds other lists, or for options that make no sense. Returns ``out``.
+    The result is a folder of Parquet files of ``at_once`` users each, written by the workers. All workers must see the
+    paths ``bundle`` and ``out``. A run that was killed is resumed. Raises ConfigError if ``out`` holds other lists, or
+    for invalid options. Returns ``out``.
     """
     if "users" in options or "out" in options:
         raise ConfigError("recommend_all() over several workers makes lists for all users; leave out users= and out=")
     place, folder = str(Path(bundle).absolute()), Path(out)
     rec = load(place)
-    rec.recommend_all(n, users=[], **options)  # what is wrong with the options is said here
+    rec.recommend_all(n, users=[], **options)  # errors in the options are raised here
     digest = info(place)["digest"]
     job = {"bundle": place, "digest": digest, "n": n, "options": options, "folder": str(folder.absolute())}
     mark = repr((digest, n, at_once, sorted(options.items(), key=lambda pair: pair[0])))
@@ -146,7 +148,7 @@ def recommend_all(
 
 
 def _begin(folder: Path, mark: str) -> None:
-    """ConfigError where the folder holds other things than a part of these lists."""
+    """Raise ConfigError if the folder holds anything but a part of these lists."""
     place = folder / "_LISTS"
     try:
         if place.exists():
@@ -156,7 +158,7 @@ def _begin(folder: Path, mark: str) -> None:
                 )
             return
         if folder.exists() and any(folder.iterdir()):
-            raise ConfigError(f"{folder} holds other things; give a folder that is empty or not there")
+            raise ConfigError(f"{folder} holds other files; give an empty or new folder")
         folder.mkdir(parents=True, exist_ok=True)
         place.write_text(mark)
     except OSError as error:
@@ -164,7 +166,7 @@ def _begin(folder: Path, mark: str) -> None:
 
 
 def lists_task(job: dict[str, Any]) -> None:
-    """Write the lists of a range of users, whole or not at all."""
+    """Write the lists of a range of users, completely or not at all."""
     rec = opened(job["bundle"], job["digest"])
     users = rec.data.user_ids.values[slice(*job["range"])]
     lists = rec.recommend_all(job["n"], users=users, **job["options"])

@@ -1,7 +1,8 @@
-"""Who does the work: processes of this machine, or a Spark cluster. An executor maps a function over jobs, no more.
+"""Executors run the jobs: on processes of this machine, or on a Spark cluster. An executor only maps a function over
+jobs.
 
-A job may be done twice, and a worker may end at any moment: a job depends on nothing but itself and on files, and
-writes its files whole or not at all.
+A job may run twice, and a worker may end at any time. A job therefore depends only on its arguments and on files, and
+writes each file completely or not at all.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ from cofactor._validate import check_int
 from cofactor.errors import CofactorError, ConfigError
 
 ATTEMPTS = 4
-"""How often a job is begun before it counts as failed, as in Spark."""
+"""Number of attempts before a job counts as failed, as in Spark."""
 
 
 class Executor(Protocol):
-    """Calls a function of a module, of one argument, for each job; ``workers``: how many at a time."""
+    """Calls a function of a module, with one argument, for each job. ``workers``: the number of jobs at a time."""
 
     workers: int
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
-        """The results in the order of the jobs; the first error of a job is raised."""
+        """Return the results in the order of the jobs. The first error of a job is raised."""
         ...
 
 
 class Failed:
-    """An error of the package's own on its way back from a worker."""
+    """An error of this package, on its way back from a worker."""
 
     def __init__(self, error: CofactorError) -> None:
         self.error = error
 
 
 def guarded(function: Callable[[Any], Any], job: Any) -> Any:
-    """What the function returns, or the error in words."""
+    """Return the function's result, or its error in words."""
     try:
         return function(job)
     except CofactorError as error:
@@ -50,7 +51,7 @@ def guarded(function: Callable[[Any], Any], job: Any) -> Any:
 
 
 def opened(results: list[Any]) -> list[Any]:
-    """The results; the first error among them is raised."""
+    """Return the results, or raise the first error among them."""
     for result in results:
         if isinstance(result, Failed):
             raise result.error
@@ -58,7 +59,7 @@ def opened(results: list[Any]) -> list[Any]:
 
 
 class Here:
-    """The jobs one after the other, in this process."""
+    """Runs the jobs one by one in this process."""
 
     workers = 1
 
@@ -68,10 +69,10 @@ class Here:
 
 
 class Processes:
-    """``n`` Python processes of this machine, started when first needed; each job runs on one core.
+    """``n`` Python processes of this machine, started when first needed. Each job runs on one core.
 
-    A process that ends (for lack of memory, say) is replaced, and its job begun again, up to four times. The processes
-    end with :meth:`close`, with the ``with`` block, or with this process, however that ends.
+    A process that ends (for lack of memory, for example) is replaced and its job is restarted, with four attempts in
+    all. The processes end with :meth:`close`, with the ``with`` block, or with this process, however that ends.
     """
 
     def __init__(self, n: int) -> None:
@@ -86,11 +87,11 @@ class Processes:
         self.close()
 
     def close(self) -> None:
-        """End the processes; the next ``map`` starts others."""
+        """End the processes. The next ``map`` starts new ones."""
         _close(self.started)
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
-        """See :class:`Executor`; ConfigError where a job ends its process each time."""
+        """See :class:`Executor`. Raises ConfigError if a job ends its process in every attempt."""
         todo: queue.SimpleQueue[tuple[int, Any, int]] = queue.SimpleQueue()
         for at, job in enumerate(jobs):
             todo.put((at, job, 1))
@@ -116,7 +117,7 @@ class Processes:
                         failures.append(
                             ConfigError(
                                 f"a worker process ended {ATTEMPTS} times in the same job ({ended}); it may need more"
-                                " memory than there is: take fewer processes or a smaller block_rows"
+                                " memory than there is; use fewer processes or a smaller block_rows"
                             )
                         )
                     todo.put((at, job, attempt + 1))
@@ -129,7 +130,7 @@ class Processes:
                 thread.start()
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(0.5)  # so that Ctrl-C is heard
+                    thread.join(0.5)  # so that Ctrl-C is noticed
         except BaseException:
             failures.append(KeyboardInterrupt())
             self.close()
@@ -140,7 +141,7 @@ class Processes:
 
 
 class _Ended(Exception):
-    """A worker process that ended instead of answering."""
+    """A worker process ended instead of answering."""
 
 
 def _close(started: list[_Worker]) -> None:
@@ -149,7 +150,7 @@ def _close(started: list[_Worker]) -> None:
 
 
 class _Worker:
-    """One process, and the two pipes to it."""
+    """One process and its two pipes."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -213,7 +214,7 @@ def _receive(pipe: BinaryIO | Any) -> Any:
 
 
 def work() -> None:
-    """What a worker process does: calls until its input ends. What jobs print goes to standard error."""
+    """Run a worker process: call functions until the input ends. What jobs print goes to standard error."""
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
@@ -232,21 +233,21 @@ def work() -> None:
 
 
 class Spark:
-    """The workers of a Spark session. cofactor has to be installed there, and the folder of the work shared."""
+    """The workers of a Spark session. cofactor must be installed there, and the work folder must be shared."""
 
     def __init__(self, session: Any) -> None:
         try:
             self.context = session.sparkContext
-        except (AttributeError, NotImplementedError):  # as PySpark says so, whose errors are these
+        except (AttributeError, NotImplementedError):  # PySpark raises its own errors
             raise ConfigError(
-                "this Spark session has no sparkContext (Spark Connect has none); take a session of a cluster, or"
+                "this Spark session has no sparkContext (Spark Connect has none); use a session of a cluster, or"
                 " engines.processes(n) on one machine"
             ) from None
         self.workers = int(self.context.defaultParallelism)
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
-        """See :class:`Executor`; two tasks a core, since a task costs Spark more than a small job. Spark begins a task
-        again where its worker is lost."""
+        """See :class:`Executor`. Each core gets two tasks, because a Spark task costs more than a small job. Spark
+        restarts a task whose worker is lost."""
         listed = list(jobs)
         if not listed:
             return []
@@ -256,7 +257,7 @@ class Spark:
 
 
 class _Call:
-    """A guarded function that can be sent."""
+    """A guarded function that can be pickled."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
@@ -266,10 +267,12 @@ class _Call:
 
 
 def processes(n: int) -> Processes:
-    """``n`` processes of this machine, one core each: training that needs no more memory than its blocks of rows."""
+    """Return ``n`` processes of this machine, one core each. Training then needs only the memory of its blocks of
+    rows."""
     return Processes(n)
 
 
 def spark(session: Any) -> Spark:
-    """The workers of a Spark session (not Spark Connect), for :func:`cofactor.engines.fit` and the like."""
+    """Return the workers of a Spark session (not Spark Connect), for :func:`cofactor.engines.fit` and the other
+    functions."""
     return Spark(session)

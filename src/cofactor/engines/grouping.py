@@ -1,4 +1,4 @@
-"""Rows grouped by user, where repeats are settled, and by item: a block a job."""
+"""Group rows by user, with repeats merged, and by item: a block in each job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 def group_users(job: dict[str, Any]) -> Done:
-    """The rows of a block of users, repeats settled, grouped by user; and the same sorted by block of items."""
+    """Merge repeats in a block of users, and write its rows grouped by user, and again sorted by block of items."""
     folder, block, (lo, hi) = job["folder"], job["block"], job["range"]
     pieces: dict[str, list[Array]] = {"user": [], "item": [], "value": [], "time": []}
     for number in job["parts"]:
@@ -51,7 +51,7 @@ def group_users(job: dict[str, Any]) -> Done:
     files = _block_files(folder, f"user-{block}", rows, data.times)
     if job["ordered"]:
         files.append(put(folder, f"user-{block}-places", rows.rows.astype(np.int32)))
-    # for the blocks of items: in order of item block, and there of user
+    # for the blocks of items: ordered by item block, then by user
     who = np.repeat(np.arange(lo, hi, dtype=np.int32), rows.counts)
     order, ends = by_block(rows.indices, job["item_cuts"])
     files += [
@@ -77,12 +77,12 @@ def group_users(job: dict[str, Any]) -> Done:
 
 
 def numbered(n: int, kind: str) -> IdMap:
-    """Ids that are the codes themselves."""
+    """Return ids that are equal to their codes."""
     return IdMap(pl.Series(np.arange(n)), kind)
 
 
 def group_items(job: dict[str, Any]) -> Done:
-    """The rows of a block of items, grouped by item, users ascending."""
+    """Write the rows of a block of items, grouped by item, users ascending."""
     folder, block, (lo, hi) = job["folder"], job["block"], job["range"]
     pieces: dict[str, list[Array]] = {"user": [], "item": [], "value": [], "time": []}
     for number in range(job["user_blocks"]):
@@ -98,7 +98,7 @@ def group_items(job: dict[str, Any]) -> Done:
 
 
 def _block_files(folder: str, name: str, rows: CSR, times: Array | None) -> list[tuple[str, int, str]]:
-    """A block's rows, the columns renumbered among those that it needs."""
+    """Write a block's rows, with columns renumbered among those that occur."""
     need, local = needed(rows.indices, rows.n_cols)
     files = [
         put(folder, f"{name}-indptr", rows.indptr),

@@ -1,4 +1,4 @@
-"""``ials`` in blocks of rows: the sweeps of ``models/ials.py``, each side a map over its blocks."""
+"""Train ``ials`` in blocks of rows: the sweeps of ``models/ials.py``, each side a map over blocks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Array = NDArray[Any]
 
 
 def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state, and the losses of each sweep."""
+    """Return the model's state, and the losses of each sweep."""
     constants = config.for_table(data.rows, data.size("user"), data.size("item"))
     c = dataclasses.replace(config, **constants._asdict())
     limits, counts = strength(work, data), item_counts(work, data)
@@ -74,7 +74,7 @@ def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[di
 
 
 def begin_task(job: dict[str, Any]) -> Done:
-    """Random factors for all items, from one stream that is written part by part; users at zero."""
+    """Draw random factors for all items from one stream, written part by part. Users begin at zero."""
     folder, k = job["folder"], job["k"]
     rng = np.random.default_rng([job["seed"], 0])
     files = []
@@ -87,13 +87,13 @@ def begin_task(job: dict[str, Any]) -> Done:
 
 
 def gram_task(job: dict[str, Any]) -> Done:
-    """What a block of the first items adds to the product of their table with itself."""
+    """Return a block's contribution to the product of the initial item table with itself."""
     table = np.array(take(job["folder"], f"{job['side']}-{job['block']}-table-0"))
     return Done({"gram": gram_nodes(table, first_chunk(job))}, [])
 
 
 def solve_task(job: dict[str, Any]) -> Done:
-    """Improve a block of rows, the other side's newest table held fixed."""
+    """Improve a block of rows, with the other side's newest table held fixed."""
     folder, side, block, sweep, c = job["folder"], job["side"], job["block"], job["sweep"], job["config"]
     rows, need = rows_of(folder, side, block)
     weighted = rows._replace(values=strengths(rows.values, job["limits"], c.min_rating_weight))

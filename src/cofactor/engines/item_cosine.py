@@ -1,4 +1,4 @@
-"""``item-cosine`` in blocks: each block of items meets the rows of all users, a block of users at a time."""
+"""Train ``item-cosine`` in blocks: each block of items meets the rows of all users, a block of users at a time."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from cofactor.models.item_cosine import ItemCosine, ItemCosineConfig, entry_weig
 Array = NDArray[Any]
 
 TILE = 64 << 20
-"""Products with all items that a job holds at a time, in bytes."""
+"""Memory for products with all items in a job, in bytes."""
 
 
 def train(
     work: Work, data: Prepared, config: ItemCosineConfig, seed: int
 ) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state; there are no losses."""
+    """Return the model's state. There are no losses."""
     limits, counts = strength(work, data), item_counts(work, data)
     shared = {"limits": limits, "config": config, "n_items": data.size("item")}
     work.step("cosine-a-users", count_task, jobs(data, "user", **shared))
@@ -46,13 +46,14 @@ def train(
 
 
 def count_task(job: dict[str, Any]) -> Done:
-    """How many items each user of a block has."""
+    """Return the number of items of each user of a block."""
     counts = np.diff(take(job["folder"], f"user-{job['block']}-indptr"))
     return Done(None, [put(job["folder"], f"user-{job['block']}-counts", counts)])
 
 
 def _entries(job: dict[str, Any]) -> tuple[Any, Array, Array]:
-    """Rows of a block with weights for ratings, the codes of their columns, and the idf of each entry's user."""
+    """Return a block's rows with weights instead of ratings, the codes of their columns, and the idf of each entry's
+    user."""
     rows, need = rows_of(job["folder"], job["side"], job["block"])
     rows = rows._replace(values=like_strengths(rows.values, job["limits"], job["config"].min_rating_weight))
     if job["side"] == "item":
@@ -63,7 +64,7 @@ def _entries(job: dict[str, Any]) -> tuple[Any, Array, Array]:
 
 
 def sum_task(job: dict[str, Any]) -> Done:
-    """What the rows of a block of items come to."""
+    """Sum the rows of a block of items."""
     rows, _, idf = _entries(job)
     sums = item_sums(rows.indptr, rows.values, idf, job["config"])
     value = {"sum": nodes_of(leaves_of(sums), first_chunk(job))}
@@ -71,7 +72,7 @@ def sum_task(job: dict[str, Any]) -> Done:
 
 
 def weigh_task(job: dict[str, Any]) -> Done:
-    """The weights of all entries of a block, of items or of users."""
+    """Compute the weights of all entries of a block of items or users."""
     folder, side, block, c = job["folder"], job["side"], job["block"], job["config"]
     rows, need, idf = _entries(job)
     if side == "item":
@@ -83,7 +84,7 @@ def weigh_task(job: dict[str, Any]) -> Done:
 
 
 def nearest_task(job: dict[str, Any]) -> Done:
-    """The nearest items of each item of a block: users ascend, as they do on one machine."""
+    """Find the nearest items of each item of a block. Users ascend, as on one machine."""
     folder, block, (lo, hi), n = job["folder"], job["block"], job["range"], job["n_items"]
     rows, need = rows_of(folder, "item", block)
     values = np.asarray(take(folder, f"item-{block}-weights"))

@@ -1,8 +1,8 @@
-"""The sparse Gram matrix of the items in parts, and ridge regressions of each item on its nearest.
+"""The sparse Gram matrix of the items in parts, and ridge regressions of each item on its nearest items.
 
-The kernels of ``models/base/local_ridge.py`` read whole tables. Here these are files that a job maps: the rows of all
-users, then the Gram matrix. A job writes the part of a range of items, small enough for its memory. So the matrix may
-be larger than memory, and its numbers are those of one machine.
+The kernels of ``models/base/local_ridge.py`` read whole tables. Here these tables are files that a job maps: the rows
+of all users, then the Gram matrix. A job writes the part for a range of items that fits its memory. The matrix may thus
+be larger than memory, and its numbers are the same as on one machine.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ from cofactor.models.ease import penalties
 Array = NDArray[Any]
 
 TILE = 16_000_000
-"""Entries of the Gram matrix that a job holds at a time, about."""
+"""Approximate number of entries of the Gram matrix in a job."""
 
 
 class Weights(NamedTuple):
-    """What an entry counts: its strength (``limits`` None: 1), times its user's number of entries to the minus
-    ``power / 2``. ``without``: the file of the entries that are left out (see ``held_out_pairs``), or None."""
+    """The weight of an entry: its strength (``limits`` None: 1), times its user's number of entries to the power
+    ``-power / 2``.
+
+    ``without``: the file of the entries that are left out (see ``held_out_pairs``), or None.
+    """
 
     limits: Array | None
     lowest: float
@@ -52,7 +55,7 @@ class Weights(NamedTuple):
 
 
 def put_rows(work: Work, data: Prepared, tag: str, weights: Weights) -> Array:
-    """Write the rows of all users as one table; returns the entries of each row of their Gram matrix, int64
+    """Write the rows of all users as one table. Returns the number of entries in each row of their Gram matrix, int64
     (n_items,)."""
     work.step(f"{tag}-a-users", users_task, jobs(data, "user", tag=tag, weights=weights))
     parts = [names(data, "user", f"{tag}-{part}") for part in ("counts", "indices", "values")]
@@ -63,7 +66,7 @@ def put_rows(work: Work, data: Prepared, tag: str, weights: Weights) -> Array:
 
 
 def users_task(job: dict[str, Any]) -> Done:
-    """The rows of a block of users, with weights and codes of all items."""
+    """Write the rows of a block of users, with weights and the codes of all items."""
     folder, block, weights = job["folder"], job["block"], job["weights"]
     rows, need = rows_of(folder, "user", block)
     rows = rows._replace(values=_strength(rows.values, weights))
@@ -95,7 +98,7 @@ def _of_user(counts: Array, weights: Weights) -> Array:
 
 
 def join_rows(job: dict[str, Any]) -> Done:
-    """One table of the rows of all blocks of users."""
+    """Join the rows of all blocks of users to one table."""
     folder, tag, (counts, *others) = job["folder"], job["tag"], job["parts"]
     sizes = np.concatenate([take(folder, name) for name in counts])
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -106,13 +109,13 @@ def join_rows(job: dict[str, Any]) -> Done:
 
 
 def all_rows(folder: str, tag: str, n_cols: int) -> CSR:
-    """A table of rows that was put together, mapped."""
+    """Return a joined table of rows, mapped."""
     indptr, indices, values = (np.asarray(take(folder, f"{tag}-{what}")) for what in ("indptr", "indices", "values"))
     return CSR(indptr, indices, values, NO_ROWS, n_cols)
 
 
 def item_rows(job: dict[str, Any], users: CSR) -> CSR:
-    """The rows of a block of items, columns being users, with the weights of the table ``users``."""
+    """Return the rows of a block of items, whose columns are users, with the weights of the table ``users``."""
     folder, block, weights, (lo, hi) = job["folder"], job["block"], job["weights"], job["range"]
     rows, need = rows_of(folder, "item", block)
     rows = rows._replace(indices=need[rows.indices], values=_strength(rows.values, weights), n_cols=users.n_rows)
@@ -128,8 +131,11 @@ def item_rows(job: dict[str, Any], users: CSR) -> CSR:
 
 
 def held_out_pairs(rows: CSR, users: Array, held: Array) -> Array:
-    """int64 (n, 3): item, user and which of equal pairs, of the entries ``held`` (bool) of rows whose items ascend;
-    ``users``: the code of each entry's user."""
+    """Return int64 (n, 3): item, user and rank among equal pairs, for the entries ``held`` (bool) of rows whose items
+    ascend.
+
+    ``users``: the code of each entry's user.
+    """
     keys = np.repeat(np.arange(rows.n_rows), rows.counts) * rows.n_cols + rows.indices
     at = np.flatnonzero(held)
     return np.stack([rows.indices[at], users[at], at - np.searchsorted(keys, keys[at])], axis=1).astype(np.int64)
@@ -139,14 +145,14 @@ def held_out_pairs(rows: CSR, users: Array, held: Array) -> Array:
 
 
 def sizes_task(job: dict[str, Any]) -> Done:
-    """The entries of each row of the Gram matrix, of a block of items."""
+    """Count the entries of each row of the Gram matrix for a block of items."""
     users = all_rows(job["folder"], job["tag"], job["n_items"])
     sizes = gram_row_sizes(item_rows(job, users), users)
     return Done(None, [put(job["folder"], f"item-{job['block']}-{job['tag']}-sizes", sizes)])
 
 
 def tiles(data: Prepared, sizes: Array) -> list[dict[str, Any]]:
-    """Ranges of items within blocks, each of about ``TILE`` entries of the matrix at most."""
+    """Return ranges of items within blocks, each of about ``TILE`` entries of the matrix at most."""
     ends = np.concatenate([[0], np.cumsum(sizes)])
     found: list[dict[str, Any]] = []
     for block, lo, hi in data.blocks("item"):
@@ -158,7 +164,7 @@ def tiles(data: Prepared, sizes: Array) -> list[dict[str, Any]]:
 
 
 def put_gram(work: Work, data: Prepared, tag: str, weights: Weights, sizes: Array) -> None:
-    """Write the Gram matrix and its diagonal as one table; the rows that it is made of go."""
+    """Write the Gram matrix and its diagonal as one table, and delete the rows that it is made from."""
     shared = {"folder": data.folder, "tag": tag, "weights": weights, "n_items": data.size("item")}
     todo = [{**shared, **tile, "sizes": sizes[slice(*tile["tile"])]} for tile in tiles(data, sizes)]
     rows = [f"{tag}-{what}" for what in ("indptr", "indices", "values")]
@@ -169,7 +175,7 @@ def put_gram(work: Work, data: Prepared, tag: str, weights: Weights, sizes: Arra
 
 
 def gram_task(job: dict[str, Any]) -> Done:
-    """The rows of the Gram matrix of a range of items."""
+    """Write the rows of the Gram matrix for a range of items."""
     folder, tag, (lo, hi), first = job["folder"], job["tag"], job["tile"], job["range"][0]
     users = all_rows(folder, tag, job["n_items"])
     mine = item_rows(job, users).take(np.arange(lo - first, hi - first))
@@ -190,7 +196,7 @@ def gram_task(job: dict[str, Any]) -> Done:
 
 
 def join_gram(job: dict[str, Any]) -> Done:
-    """One table of the parts of the Gram matrix."""
+    """Join the parts of the Gram matrix to one table."""
     folder, tag = job["folder"], job["tag"]
     indptr = np.concatenate([[0], np.cumsum(job["sizes"])]).astype(np.int64)
     files = [put(folder, f"{tag}-gram-indptr", indptr)]
@@ -212,10 +218,10 @@ def regress(
     regs: Sequence[tuple[float, float]],
     some: Array | None = None,
 ) -> list[CSR]:
-    """Ridge weights of each item on its ``k`` nearest, one matrix for each of ``regs``: a penalty and a dropout
+    """Return the ridge weights of each item on its ``k`` nearest: one matrix for each penalty and dropout in ``regs``
     (see :func:`cofactor.models.ease.penalties`).
 
-    ``some``: the codes of the only items that are regressed, ascending. The Gram matrix goes, but not its diagonal.
+    ``some``: regress only these items (codes, ascending). The Gram matrix is deleted, but not its diagonal.
     """
     n = data.size("item")
     shared = {"folder": data.folder, "tag": tag, "n_items": n, "k": k, "shrink": shrink, "some": some}
@@ -231,11 +237,11 @@ def regress(
 
 
 def ridge_task(job: dict[str, Any]) -> Done:
-    """The nearest of a range of items, and their weights under each penalty."""
+    """Find the nearest items for a range of items, and their weights under each penalty."""
     folder, tag, n, (lo, hi), some = job["folder"], job["tag"], job["n_items"], job["tile"], job["some"]
     gram, diagonal = all_rows(folder, f"{tag}-gram", n), np.asarray(take(folder, f"{tag}-gram-diagonal"))
     width = width_of(job["k"], n)
-    near, count = np.zeros((n, width), dtype=np.int32), np.zeros(n, dtype=np.int64)  # of which a range is touched
+    near, count = np.zeros((n, width), dtype=np.int32), np.zeros(n, dtype=np.int64)  # only a range of it is used
     begins = gram.indptr[lo : hi + 1]
     given = gram, diagonal, job["shrink"], near, count
     over_rows(lambda a, b: nearest_items(lo + a, lo + b, *given), begins - begins[0])

@@ -1,7 +1,8 @@
-"""Lists on a Spark cluster: trained on one machine, everybody folded in where the ratings are.
+"""Make lists on a Spark cluster: the model is trained on one machine, and all users are folded in where the ratings
+are.
 
-A model learns from what fits one machine: all ratings, or those of a sample of the users. The workers of a cluster then
-take in any number of users, each from the user's own ratings, with the items held fixed, as ``update()`` does.
+A model learns from what fits into one machine: all ratings, or those of a sample of the users. The workers of a cluster
+then fold in any number of users, each from the user's own ratings, with the items held fixed, as ``update()`` does.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 
 
 def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown = "skip", **options: Any) -> DataFrame:
-    """A Spark frame with the ``n`` best items for every user of ``ratings``: user, rank, item, [title,] score, status.
+    """Return a Spark frame with the ``n`` best items for every user of ``ratings``: user, rank, item, [title,] score,
+    status.
 
-    ``ratings`` is a Spark frame with the column names of the training table (user, item, rating; a time is optional):
-    each user's history. Without times, a pair of user and item must stand there once. ``bundle`` is the path of a saved
+    ``ratings`` is a Spark frame of user histories with the column names of the training table (user, item, rating; a
+    time is optional). Without times, each pair of user and item must be unique. ``bundle`` is the path of a saved
     model, the same on the driver and on every worker (a shared file system). ``unknown="skip"`` leaves out ratings of
     items that the model does not know, and users that neither training nor these rows know; with ``"error"`` the job
-    fails on the first. ``options`` are those of :meth:`Recommender.recommend_all` but ``users`` and ``out``. Nothing
+    fails on the first. ``options`` are those of :meth:`Recommender.recommend_all` except ``users`` and ``out``. Nothing
     runs before the frame is used.
 
-    Raises MissingExtraError without PySpark or PyArrow, BundleError where the bundle cannot be loaded (on a worker:
-    where it is not the driver's), DataError where a column is missing, ConfigError for options that make no sense.
+    Raises MissingExtraError without PySpark or PyArrow, BundleError if the bundle cannot be loaded or a worker's bundle
+    is not the driver's, DataError if a column is missing, and ConfigError for invalid options.
     """
     try:
         import pyarrow as pa
@@ -51,7 +53,7 @@ def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown 
             raise DataError(f"the ratings have no column {wanted!r}; there are: {', '.join(ratings.columns)}")
     asked = [c for c in dict.fromkeys([*needed, names.rating, names.time]) if c in ratings.columns]
     digest = info(bundle)["digest"]
-    empty = rec.update([], unknown=unknown).recommend_all(n, users=[], **options)  # what is wrong is said here
+    empty = rec.update([], unknown=unknown).recommend_all(n, users=[], **options)  # raises errors in the options
     assert empty is not None
     schema = _plain_types(empty.to_arrow().schema, pa)
 
@@ -61,21 +63,21 @@ def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown 
         for lists in lists_of(mine, frames, n, unknown, options):
             yield from lists.to_arrow().cast(schema).to_batches()
 
-    order = [c for c in (names.user, names.time) if c in asked]  # of two ratings of an item the later one counts
+    order = [c for c in (names.user, names.time) if c in asked]  # of two ratings of an item, the later one counts
     by_user = ratings.select(*asked).repartition(names.user).sortWithinPartitions(*order)
     return by_user.mapInArrow(work, from_arrow_schema(schema))
 
 
 def _same(bundle: str, digest: str) -> Recommender:
-    """The model on a worker; BundleError where it is another one than the driver's."""
+    """Open the model on a worker. Raises BundleError if it is not the driver's model."""
     found = info(bundle)["digest"]
     if found != digest:
-        raise BundleError(f"{bundle} on this worker is not the model that the driver has; use a path that all share")
+        raise BundleError(f"{bundle} on this worker is not the driver's model; use a path that all machines share")
     return load(bundle)
 
 
 def _plain_types(schema: pa.Schema, pa: Any) -> pa.Schema:
-    """Text as the type of text that Spark knows, and integers with a sign, since it knows no others."""
+    """Return a schema with the text type that Spark knows and signed integers, since Spark knows no others."""
 
     def plain(kind: Any) -> Any:
         if kind in (pa.large_string(), pa.string_view()):

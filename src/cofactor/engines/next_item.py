@@ -1,4 +1,5 @@
-"""``next-item`` in blocks: ordered histories, a block of users a job; transitions and neighbours, a range of items."""
+"""Train ``next-item`` in blocks: ordered histories by blocks of users; transitions and neighbours by ranges of
+items."""
 
 from __future__ import annotations
 
@@ -38,10 +39,10 @@ PARTS = ("items", "times", "strength")
 
 
 def train(work: Work, data: Prepared, config: NextItemConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state; there are no losses."""
+    """Return the model's state. There are no losses."""
     if not data.timed:
         raise ConfigError(
-            "next-item in blocks of rows needs times, since the order of the rows in files is not kept; name the time"
+            "next-item in blocks of rows needs times, because the order of rows in files is not kept; name the time"
             " column, or train on one machine (cofactor.fit)"
         )
     n = data.size("item")
@@ -71,7 +72,7 @@ def train(work: Work, data: Prepared, config: NextItemConfig, seed: int) -> tupl
 
 
 def _neighbours(work: Work, data: Prepared, k: int, config: NextItemConfig, counts: Array) -> CSR:
-    """As :func:`cofactor.models.next_item.counts.neighbours` makes them."""
+    """Find neighbours as :func:`cofactor.models.next_item.counts.neighbours` does."""
     n = data.size("item")
     empty = CSR(np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), NO_ROWS, n)
     if k == 0:
@@ -85,7 +86,7 @@ def _neighbours(work: Work, data: Prepared, k: int, config: NextItemConfig, coun
 
 
 def order_task(job: dict[str, Any]) -> Done:
-    """The rows of a block of users by time, rows of the same time as they stand in the table."""
+    """Order the rows of a block of users by time. Rows with the same time keep their table order."""
     folder, block = job["folder"], job["block"]
     rows, need = rows_of(folder, "user", block)
     times, places = (np.asarray(take(folder, f"user-{block}-{what}")) for what in ("times", "places"))
@@ -96,7 +97,7 @@ def order_task(job: dict[str, Any]) -> Done:
 
 
 def join_task(job: dict[str, Any]) -> Done:
-    """The ordered histories of all users as flat tables."""
+    """Join the ordered histories of all users to flat tables."""
     folder, (counts, *others) = job["folder"], job["parts"]
     sizes = np.concatenate([take(folder, name) for name in counts])
     files = [put(folder, "seq-starts", np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))]
@@ -106,19 +107,19 @@ def join_task(job: dict[str, Any]) -> Done:
 
 
 def sequences(folder: str) -> Sequences:
-    """The ordered histories of all users, mapped."""
+    """Return the ordered histories of all users, mapped."""
     return Sequences(*(np.asarray(take(folder, f"seq-{what}")) for what in ("starts", *PARTS)))
 
 
 def choose_task(job: dict[str, Any]) -> Done:
-    """The constants, chosen on some users; and the unit of time, where it is used."""
+    """Choose the constants on some users, and the unit of time if it is used."""
     c, seqs, rng = job["config"], sequences(job["folder"]), np.random.default_rng([job["seed"], 1])
     s = choose(seqs.take(some_users(seqs.counts, c.max_rows, rng)), job["n_items"], c, True, rng)
     return Done({"settings": dataclasses.asdict(s), "unit": time_unit(seqs) if s.time_power else 1.0}, [])
 
 
 def transitions_task(job: dict[str, Any]) -> Done:
-    """The transitions of a range of items."""
+    """Count the transitions for a range of items."""
     c, (lo, hi) = job["config"], job["tile"]
     seqs = sequences(job["folder"])
     found = transition_part(seqs, job["counts"], c.steps, c.transitions, job["settings"], job["unit"], lo, hi)
@@ -127,7 +128,7 @@ def transitions_task(job: dict[str, Any]) -> Done:
 
 
 def recent_task(job: dict[str, Any]) -> Done:
-    """Popularity of late."""
+    """Compute the recent popularity."""
     found = recent_scores(sequences(job["folder"]), job["n_items"], job["settings"])
     return Done(None, [put(job["folder"], "next-recent", found)])
 

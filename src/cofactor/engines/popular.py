@@ -1,4 +1,4 @@
-"""``popular`` in blocks of items."""
+"""Train ``popular`` in blocks of items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def train(work: Work, data: Prepared, config: PopularConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state; there are no losses."""
+    """Return the model's state. There are no losses."""
     if config.half_life and not data.timed:
         raise ConfigError("popular with a half_life needs times; name the time column, or set half_life=0")
     limits = strength(work, data)

@@ -1,8 +1,8 @@
-"""From a table of ratings to blocks of rows: ids get the codes that :func:`cofactor.read` gives, each block its rows.
+"""Turn a table of ratings into blocks of rows. Ids get the codes that :func:`cofactor.read` gives.
 
-Five steps, each a map over jobs that read and write files: read each part; merge its ids, a range of ids a job; encode
-its rows and sort them by block of users; group each block of users, where repeats are settled; group each block of
-items. Nothing goes through the driver but paths, counts and a few sample ids.
+There are five steps, each a map over jobs that read and write files: read each part; merge its ids, a range of ids in
+each job; encode its rows and sort them by block of users; group each block of users and merge repeats; group each block
+of items. Only paths, counts and a few sample ids pass through the driver.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from cofactor.engines.source import check_parts, kind_of, names_of, notes_of, re
 from cofactor.engines.work import SIDES, Done, Work
 
 RANGE_IDS = 2_000_000
-"""About how many ids a job merges."""
+"""Approximate number of ids that a job merges."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The blocks: ``cuts`` by side are where each block begins, and the end; the rest is what all of them have."""
+    """The blocks. ``cuts`` by side: where each block begins, and the end. The other fields describe the whole table."""
 
     folder: str
     cuts: dict[str, list[int]]
@@ -44,11 +44,11 @@ class Prepared:
     notes: list[str]
 
     def size(self, side: str) -> int:
-        """How many users or items."""
+        """Return the number of users or items."""
         return self.cuts[side][-1]
 
     def blocks(self, side: str) -> list[tuple[int, int, int]]:
-        """(number, first row, end) of each block."""
+        """Return (number, first row, end) of each block."""
         return [(at, lo, hi) for at, (lo, hi) in enumerate(pairwise(self.cuts[side]))]
 
 
@@ -62,8 +62,10 @@ def prepare(
     weights: Mapping[str, float] | None,
     ordered: bool,
 ) -> Prepared:
-    """Run the steps, or take them from the folder where they are done. ``ordered``: keep the order of each user's rows
-    in the table, too."""
+    """Run the steps, or take their results from the folder if they are complete.
+
+    ``ordered``: also keep the order of each user's rows in the table.
+    """
     folder, workers = str(work.folder), work.executor.workers
     if source is None:
         parts = work.step("a-read", read_task, [{**job, "folder": folder, "number": n} for n, job in enumerate(jobs)])
@@ -119,7 +121,7 @@ def prepare(
     if repeats:
         said.append(f"{repeats:,} duplicate rows of the same user and item merged")
     if returned:
-        said.append(f"{returned:,} pairs whose counts come to 0 or less (returns, say) left out")
+        said.append(f"{returned:,} pairs whose counts sum to 0 or less (such as returns) left out")
     notes = [*notes_of(full), *said]
     return Prepared(
         folder,
@@ -140,7 +142,7 @@ def prepare(
 
 
 def _merged(work: Work, parts: list[dict[str, Any]], numbers: list[int]) -> dict[str, list[Any]]:
-    """The ranges of all ids of each side: (number, first code, end's code, form)."""
+    """Return the ranges of all ids of each side: (number, first code, end code, form)."""
     jobs = []
     for side in SIDES:
         full = [parts[n] for n in numbers]

@@ -1,4 +1,4 @@
-"""What a training reads: files, at paths or addresses, or Interactions; cut into parts, each read by a job."""
+"""The sources of a training: files at paths or addresses, or Interactions, divided into parts that jobs read."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from cofactor.errors import ConfigError, DataError
 Array = NDArray[Any]
 
 PART_ROWS = 4_000_000
-"""Rows that a job reads at a time."""
+"""Number of rows that a job reads."""
 SAMPLES = 256
-"""Ids of a part that say where the ids of all parts are cut."""
+"""Size of the sample of a part's ids, which decides where the ids of all parts are cut."""
 _NOTES = 20
 
 
 def parts_of(source: Any, options: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The jobs that read a source, and what tells it from another one."""
+    """Return the jobs that read a source, and the facts that identify it."""
     files, root = _files(source)
     known: list[Any] = []
     rows: list[int | None] = []
@@ -59,8 +59,8 @@ def parts_of(source: Any, options: dict[str, Any]) -> tuple[list[dict[str, Any]]
 
 
 def _files(source: Any) -> tuple[list[Path | str], Path]:
-    """The files of a source, in the order in which :func:`cofactor.read` takes them; and the folder below which the
-    names of folders may be columns."""
+    """Return the files of a source, in the order in which :func:`cofactor.read` takes them, and the folder whose
+    subfolder names may be columns."""
     if is_url(source):
         return list(files_at(source)), Path("/")
     if isinstance(source, (str, os.PathLike)):
@@ -68,12 +68,12 @@ def _files(source: Any) -> tuple[list[Path | str], Path]:
         if place.is_dir():
             found = files_in(place)
             if not found:
-                raise DataError(f"{place} holds no file that could be a table")
+                raise DataError(f"{place} contains no file that could be a table")
             return list(found), place
         if not place.exists() and is_pattern(place):
             found = matching(place)
             if not found:
-                raise DataError(f"no file has a name like {place}; check the pattern")
+                raise DataError(f"no file matches {place}; check the pattern")
             return list(found), Path("/")
         return [place], place.parent
     if isinstance(source, Iterable) and not hasattr(source, "columns"):
@@ -89,7 +89,7 @@ def _files(source: Any) -> tuple[list[Path | str], Path]:
 
 
 def _parquet_rows(file: Path) -> int | None:
-    """How many rows a Parquet file has; None for another kind of file."""
+    """Return the number of rows of a Parquet file; None for another kind of file."""
     with open(file, "rb") as opened:
         if opened.read(4) != b"PAR1":
             return None
@@ -100,24 +100,24 @@ def _parquet_rows(file: Path) -> int | None:
 
 
 def _place(file: Path | str) -> Path:
-    """The path of a file, or what stands for it in an address."""
+    """Return the path of a file, or the corresponding part of an address."""
     return Path("/", file.partition("://")[2]) if isinstance(file, str) else file
 
 
 def _hive_types(files: list[Path | str], root: Path, parquet: bool) -> dict[str, Any] | None:
-    """The types of the columns that are names of folders, such as ``year=2001``: those of the files taken together."""
+    """Return the types of the columns that are folder names, such as ``year=2001``, from all files together."""
     remote = [file for file in files if isinstance(file, str)]
     if not parquet and not remote:
-        if root == Path("/"):  # as cofactor.read takes text files that are listed
+        if root == Path("/"):  # as cofactor.read handles a list of text files
             return None
         raise ConfigError(
-            f"the files below {root} are not Parquet, and stand in folders such as year=2001, which would be columns;"
+            f"the files below {root} are not Parquet, and are in folders such as year=2001, which would be columns;"
             " write them as Parquet to train in blocks, or give a pattern of their names"
         )
     names = {part.partition("=")[0] for file in files for part in _place(file).parts[:-1] if "=" in part}
     with tempfile.TemporaryDirectory(prefix="cofactor-") as folder:
         places = [file for file in files if isinstance(file, Path)]
-        if remote:  # of one file the columns, of all files the names
+        if remote:  # columns from one file, names from all files
             first = fetch(remote[0], Path(folder, "first"))
             places += [Path(folder, _place(file).relative_to("/")) for file in remote]
             for place in places[-len(remote) :]:
@@ -148,7 +148,7 @@ def read_task(job: dict[str, Any]) -> Done:
 
 
 def written(folder: str, number: int, data: Interactions, kind: Kind | None, behaviours: list[str]) -> Done:
-    """The files of a part that has been read."""
+    """Write the files of a part that has been read."""
     files = []
     value = _facts(data) | {"rows": len(data), "kind": kind, "behaviours": behaviours}
     for side, ids, codes in (("user", data.user_ids, data.users), ("item", data.item_ids, data.items)):
@@ -174,7 +174,7 @@ def _facts(data: Interactions) -> dict[str, Any]:
 
 
 def rows_of(folder: str, source: Interactions) -> list[Done]:
-    """The rows of Interactions in parts, with the codes that they have."""
+    """Write the rows of Interactions in parts, with their present codes."""
     done = []
     for number, lo in enumerate(range(0, max(len(source), 1), PART_ROWS)):
         part = slice(lo, lo + PART_ROWS)
@@ -188,18 +188,18 @@ def rows_of(folder: str, source: Interactions) -> list[Done]:
 
 
 def kind_of(work: Work, parts: list[dict[str, Any]], numbers: list[int], chosen: Kind | None) -> tuple[Kind, list[str]]:
-    """The kind of the values, and a note where it was guessed: as :func:`cofactor.read` decides it."""
+    """Return the kind of the values, as :func:`cofactor.read` decides it, and a note if it was guessed."""
     certain: Kind | None = chosen or parts[numbers[0]]["kind"]
     if certain is not None:
         return certain, []
     column = parts[numbers[0]]["columns"][2]
     sizes = [(n, parts[n]["rows"]) for n in numbers]
     kind, reason = work.step("b-kind", kind_task, [{"folder": str(work.folder), "parts": sizes, "column": column}])[0]
-    return kind, [f"kind: {kind} ({reason}); kind=... says otherwise"]
+    return kind, [f"kind: {kind} ({reason}); kind=... overrides it"]
 
 
 def kind_task(job: dict[str, Any]) -> Done:
-    """The kind of the values, from those that :func:`cofactor.read` would look at, and the reason."""
+    """Return the kind of the values and the reason, from the values that :func:`cofactor.read` would sample."""
     rows = sum(size for _, size in job["parts"])
     step, start, found = max(1, rows // SAMPLE), 0, []
     for number, size in job["parts"]:
@@ -210,8 +210,8 @@ def kind_task(job: dict[str, Any]) -> Done:
 
 
 def check_parts(parts: list[dict[str, Any]], weights: Mapping[str, float] | None) -> None:
-    """DataError where no part has rows, where those that have are not of one table, or where a behaviour that is given
-    a weight occurs in none."""
+    """Raise DataError if no part has rows, if the parts do not form one table, or if a behaviour with a weight occurs
+    in none."""
     if weights:
         check_behaviours(weights, sorted({name for part in parts for name in part["behaviours"]}), "the files")
     facts = [[p["columns"], p["timed"], p["kind"]] for p in parts if p["rows"]]
@@ -222,17 +222,17 @@ def check_parts(parts: list[dict[str, Any]], weights: Mapping[str, float] | None
 
 
 def notes_of(parts: list[dict[str, Any]]) -> list[str]:
-    """What was decided in all parts; then what was in some, up to a length."""
+    """Return the notes of all parts, then those of some parts, up to a maximal number."""
     notes = list(dict.fromkeys(note for part in parts for note in part["notes"]))
     if len(notes) <= _NOTES:
         return notes
     common = [note for note in notes if all(note in part["notes"] for part in parts)]
     rest = [note for note in notes if note not in common]
-    return [*common, *rest[:_NOTES], f"and {len(rest) - _NOTES:,} such notes of other parts"]
+    return [*common, *rest[:_NOTES], f"and {len(rest) - _NOTES:,} similar notes of other parts"]
 
 
 def names_of(parts: list[dict[str, Any]], numbers: list[int], timed: bool) -> list[str]:
-    """The files of parts that nobody needs once the rows are encoded."""
+    """Return the files of parts that are not needed once the rows are encoded."""
     found = []
     for n in numbers:
         found += [f"parts/{n}-{x}" for x in ("user", "item", "value", *(["time"] if timed else []))]

@@ -1,4 +1,5 @@
-"""``svd++`` in blocks of rows: the sweeps of ``models/svdpp.py``; each product with all rows is a map over blocks."""
+"""Train ``svd++`` in blocks of rows: the sweeps of ``models/svdpp.py``; each product with all rows is a map over
+blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ Array = NDArray[Any]
 
 
 def train(work: Work, data: Prepared, config: SVDppConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
-    """The model's state, and the losses of each sweep."""
+    """Return the model's state, and the losses of each sweep."""
     d = config.n_factors + 1
     mean, noise = begin(work, data, "svd-000", d, seed, variances=True)
     for side in SIDES:
@@ -52,8 +53,8 @@ def train(work: Work, data: Prepared, config: SVDppConfig, seed: int) -> tuple[d
 
 
 def _regress(work: Work, data: Prepared, side: str, sweep: int, reg: float) -> None:
-    """The vectors whose sums are expected of ``side`` (see :func:`cofactor.models.svdpp.regress`): they belong to the
-    other side, and are written there as ``summed-SWEEP``."""
+    """Fit the vectors whose sums predict ``side`` (see :func:`cofactor.models.svdpp.regress`). They belong to the other
+    side, and are written there as ``summed-SWEEP``."""
     of, name = OTHER[side], f"svd-{sweep:03d}-{side}-sums"
     before = sweep - 1 if sweep > 2 else 0
     shared = {"sweep": sweep, "before": before, "ridge": np.float32(reg)}
@@ -74,12 +75,12 @@ def _regress(work: Work, data: Prepared, side: str, sweep: int, reg: float) -> N
 
 
 def nothing_task(job: dict[str, Any]) -> Done:
-    """Nothing: the step drops files."""
+    """Do nothing: the step only deletes files."""
     return Done(None, [])
 
 
 def zeros_task(job: dict[str, Any]) -> Done:
-    """The vectors that are summed, to begin with."""
+    """Write zeros as the initial summed vectors."""
     lo, hi = job["range"]
     zeros = np.zeros((hi - lo, job["d"]), dtype=np.float32)
     return Done(None, [put(job["folder"], f"{job['side']}-{job['block']}-summed-0", zeros)])
@@ -94,7 +95,8 @@ def _put(job: dict[str, Any], what: str, table: Array) -> tuple[str, int, str]:
 
 
 def residual_task(job: dict[str, Any]) -> Done:
-    """What a block's vectors have beyond what the sums expect of them, weighted for the way back."""
+    """Return the difference between a block's vectors and their prediction from the sums, weighted for the transposed
+    product."""
     rows, need = rows_of(job["folder"], job["side"], job["block"])
     table = _mine(job, f"table-{job['sweep'] - 1}")
     others = gather(job["folder"], OTHER[job["side"]], f"summed-{job['before']}", job["others"], need)
@@ -102,7 +104,7 @@ def residual_task(job: dict[str, Any]) -> Done:
 
 
 def gradient_task(job: dict[str, Any]) -> Done:
-    """The first direction."""
+    """Compute the first direction."""
     left = _back(job) - job["ridge"] * _mine(job, f"summed-{job['before']}")
     files = [_put(job, "left", left), _put(job, "step", left)]
     return Done({"size": product_nodes(left, left, first_chunk(job))}, files)
@@ -114,21 +116,21 @@ def _back(job: dict[str, Any]) -> Array:
 
 
 def forward_task(job: dict[str, Any]) -> Done:
-    """What the direction comes to for a block of rows, weighted for the way back."""
+    """Multiply a block of rows by the direction, weighted for the transposed product."""
     rows, need = rows_of(job["folder"], job["side"], job["block"])
     others = gather(job["folder"], OTHER[job["side"]], "step", job["others"], need)
     return Done(None, [_put(job, "back", np.ascontiguousarray(weights(rows) * expected(rows, others)))])
 
 
 def backward_task(job: dict[str, Any]) -> Done:
-    """The product of the system's matrix and the direction."""
+    """Multiply the system's matrix by the direction."""
     step = _mine(job, "step")
     moved = _back(job) + job["ridge"] * step
     return Done({"size": product_nodes(step, moved, first_chunk(job))}, [_put(job, "moved", moved)])
 
 
 def move_task(job: dict[str, Any]) -> Done:
-    """A step along the direction."""
+    """Take a step along the direction."""
     far, before = job["far"], job["before"] if job["first"] else job["sweep"]
     table = _mine(job, f"summed-{before}") + far * _mine(job, "step")
     left = _mine(job, "left") - far * _mine(job, "moved")
@@ -137,12 +139,12 @@ def move_task(job: dict[str, Any]) -> Done:
 
 
 def turn_task(job: dict[str, Any]) -> Done:
-    """The next direction."""
+    """Compute the next direction."""
     return Done(None, [_put(job, "step", _mine(job, "left") + job["ratio"] * _mine(job, "step"))])
 
 
 def solve_task(job: dict[str, Any]) -> Done:
-    """Solve a block of rows around what the sums expect of them, the other side's newest tables held fixed."""
+    """Solve a block of rows around their prediction from the sums, with the other side's newest tables held fixed."""
     folder, side, sweep = job["folder"], job["side"], job["sweep"]
     rows, need = rows_of(folder, side, job["block"])
     centre = np.zeros((rows.n_rows, job["d"]), dtype=np.float32)

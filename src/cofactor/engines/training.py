@@ -1,4 +1,4 @@
-"""Training in blocks of rows: on several processes of one machine or on a cluster, with the bits of one process."""
+"""Train in blocks of rows, on several processes of one machine or on a cluster, bit for bit like one process."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ MODELS: dict[str, Train] = {
     "popular": popular.train,
     "svd++": svdpp.train,
 }
-"""The models whose training goes in blocks of rows."""
+"""The models that can be trained in blocks of rows."""
 CHAINS = "bayes-mf"
-"""The model of which each chain is a job that holds the whole table."""
+"""The model that trains one chain per job; each job holds the whole table."""
 ORDERED = ("next-item",)
-"""Those to whom it matters in which order rows of the same time stand in the table."""
+"""The models that depend on the table order of rows with the same time."""
 
 
 def _refuse_dislikes(source: Any, weights: Mapping[str, float] | None) -> None:
-    """ConfigError where rows are dislikes, which blocks of rows do not know."""
+    """Raise ConfigError if rows are dislikes, which training in blocks does not support."""
     below = isinstance(source, Interactions) and source.kind == "events" and (source.values < 0).any()
     if below or any(value < 0 for value in (weights or {}).values()):
         raise ConfigError("dislikes (weights below 0) train on one machine (cofactor.fit); give weights of 0 or more")
@@ -88,27 +88,27 @@ def fit(
     dates: str | None = None,
     **config: Any,
 ) -> Recommender:
-    """Train a model in blocks of rows, and save it to ``out``; the same bits as ``cf.fit(..., calibrate=False)``.
+    """Train a model in blocks of rows, and save it to ``out``, bit for bit like ``cf.fit(..., calibrate=False)``.
 
     ``source``: a folder of files (Parquet files are read in parts; folders such as ``year=2001`` are columns), a file,
     a pattern, a list of files, an address such as ``s3://...`` (with fsspec), a Spark frame (written beside ``work``
-    first), or Interactions. ``user`` ... ``dates`` are those of :func:`cofactor.read`.
-    ``model``: one of :data:`MODELS`, or ``bayes-mf``, of which a job runs a whole chain and holds the whole table;
-    ``config``: its fields. ``executor``: :func:`cofactor.engines.processes` or
-    :func:`cofactor.engines.spark`; not given: this process alone.
+    first), or Interactions. ``user`` ... ``dates`` are those of :func:`cofactor.read`. ``model``: one of
+    :data:`MODELS`, or ``bayes-mf``, for which each job runs a whole chain and holds the whole table; ``config``: its
+    fields. ``executor``: :func:`cofactor.engines.processes` or :func:`cofactor.engines.spark`; by default this process
+    alone.
 
-    ``work`` is a folder that all workers see. It is the checkpoint: a training that was killed goes on where it was
-    (``resume=False`` refuses a folder that holds one), and ends with the same bits. Remove it when ``out`` is there.
-    ``block_rows``: users (or items) that a job takes at a time, at most; the result does not depend on it.
+    ``work`` is a folder that all workers see. It is the checkpoint: a training that was killed is resumed
+    (``resume=False`` refuses a folder that holds one) and ends with the same bits. Delete it once ``out`` is written.
+    ``block_rows``: the maximal number of users (or items) in a job; the result does not depend on it.
 
     Raises ConfigError for a model that trains on one machine only or a folder that holds another training, DataError
-    for a source that cannot be used and for parts that are torn, missing or changed.
+    for a source that cannot be used and for parts that are damaged, missing or changed.
     """
     check_int("seed", seed, 0)
     check_int("block_rows", block_rows, 1)
     check_bool("resume", resume)
     if not isinstance(work, (str, os.PathLike)) or not os.fspath(work):
-        raise ConfigError(f"work is {work!r}; give a folder that is empty or not there")
+        raise ConfigError(f"work is {work!r}; give an empty or new folder")
     settings = _settings(model, config)
     check_writable(out)
     check_duplicates(duplicates)
@@ -131,7 +131,7 @@ def fit(
     }
     data = source if isinstance(source, Interactions) else None
     if data is not None and data.weights is not None:
-        raise ConfigError("training in blocks cannot use the weights of rows; take cf.fit, or read without weight=...")
+        raise ConfigError("training in blocks cannot use row weights; use cf.fit, or read without weight=...")
     source = _spark_parts(source, Path(work)) if hasattr(source, "sparkSession") else source
     if model == CHAINS and data is None:
         data = read(source, **options | {"rating": rating}, count=count, kind=kind, duplicates=duplicates)
@@ -166,19 +166,19 @@ def fit(
 
 
 def _settings(model: str, config: dict[str, Any]) -> Any:
-    """The parameters of the model; ConfigError for one that trains on one machine only."""
+    """Return the model's parameters. Raises ConfigError for one that trains on one machine only."""
     settings = make_config(model_class(model).Config, config)
     if model not in MODELS and model != CHAINS:
         raise ConfigError(
-            f"{model} trains on one machine (cofactor.fit), which a sample of the users makes possible at any size; in"
-            f" blocks of rows train: {', '.join(sorted(MODELS))}; and {CHAINS} trains a chain a worker"
+            f"{model} trains on one machine (cofactor.fit), if needed on a sample of the users; these train in blocks"
+            f" of rows: {', '.join(sorted(MODELS))}; and {CHAINS} trains one chain per worker"
         )
     check_blocks(model, settings)
     return settings
 
 
 def _reading(options: Mapping[str, Any]) -> Reading:
-    """How the table was read, for the tables that come later."""
+    """Return how the table was read, for later tables."""
     behaviour, missing = options["behaviour"], options["missing"]
     return Reading(
         behaviour if isinstance(behaviour, str) or behaviour is False else None,
@@ -212,19 +212,19 @@ def _by_blocks(
 
 
 def check_blocks(model: str, settings: Any) -> None:
-    """ConfigError for settings that only training on one machine knows."""
+    """Raise ConfigError for settings that only training on one machine supports."""
     if model not in ("popular", "next-item") and getattr(settings, "half_life", None):
         raise ConfigError(f"{model} with a half_life trains on one machine (cofactor.fit); set half_life=0 for blocks")
     if getattr(settings, "propensity", 0):
         raise ConfigError(f"{model} with propensity trains on one machine (cofactor.fit); set propensity=0 for blocks")
     if getattr(settings, "weighting", "") == "rp3beta":
         raise ConfigError(
-            f"{model} with weighting='rp3beta' trains on one machine (cofactor.fit); take bm25, tfidf or cosine"
+            f"{model} with weighting='rp3beta' trains on one machine (cofactor.fit); use bm25, tfidf or cosine"
         )
 
 
 def _spark_parts(frame: Any, work: Path) -> Path:
-    """A Spark frame as a folder of Parquet files beside the work folder."""
+    """Write a Spark frame as a folder of Parquet files beside the work folder."""
     place = work.parent / f"{work.name}.source"
     if not (place / "_SUCCESS").exists():
         frame.write.mode("overwrite").parquet(str(place.absolute()))
@@ -232,7 +232,7 @@ def _spark_parts(frame: Any, work: Path) -> Path:
 
 
 def _interactions(work: Work, data: Prepared, source: Interactions | None, reading: Reading) -> Interactions:
-    """The rows as a bundle keeps them: by user, items ascending. They are mapped, so they need no memory."""
+    """Return the rows as a bundle keeps them: by user, items ascending. They are mapped, so they need no memory."""
     ids: dict[str, IdMap] = {}
     for side in SIDES:
         given = None if source is None else (source.user_ids if side == "user" else source.item_ids)
@@ -264,7 +264,7 @@ def _interactions(work: Work, data: Prepared, source: Interactions | None, readi
 
 
 def rows_task(job: dict[str, Any]) -> Done:
-    """The rows of all blocks of users as one table."""
+    """Join the rows of all blocks of users to one table."""
     folder = job["folder"]
 
     def pieces(what: str) -> Iterator[Array]:

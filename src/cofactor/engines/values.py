@@ -1,4 +1,4 @@
-"""Figures of the values of all rows that models ask for, found in passes over the blocks."""
+"""Statistics of the values of all rows that models need, computed in passes over the blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def item_counts(work: Work, data: Prepared) -> Array:
-    """int64 (n_items,): rows of each item."""
+    """Return the number of rows of each item, int64 (n_items,)."""
     work.step("counts", _count_task, [{"folder": data.folder, "blocks": len(data.blocks("item"))}])
     return np.array(take(data.folder, "item-counts"))
 
@@ -29,7 +29,7 @@ def _count_task(job: dict[str, Any]) -> Done:
 
 
 def strength(work: Work, data: Prepared) -> Array:
-    """What :func:`cofactor.models.base.strength.strength_of` gives, without the whole table in memory."""
+    """Return the result of :func:`cofactor.models.base.strength.strength_of`, without the whole table in memory."""
     files = work.step("values", _distinct_task, jobs(data, "user"))
     job = {"folder": data.folder, "blocks": len(files), "kind": data.kind, "cuts": data.cuts, "limits": data.limits}
     return np.array(work.step("strength", _strength_task, [job])[0], dtype=np.float32)
@@ -57,7 +57,7 @@ def _strength_task(job: dict[str, Any]) -> Done:
 
 
 class UserRows:
-    """The rows of users, taken from the blocks as they are asked for."""
+    """The rows of users, taken from the blocks when needed."""
 
     def __init__(self, folder: str, cuts: list[int]) -> None:
         self.folder, self.cuts = folder, cuts
@@ -65,7 +65,7 @@ class UserRows:
         self.counts = np.concatenate(parts)
 
     def take(self, users: Array) -> CSR:
-        """The rows of some users, whose codes ascend."""
+        """Return the rows of some users, whose codes ascend."""
         indices, values = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.float32)]
         for block, (lo, hi) in enumerate(pairwise(self.cuts)):
             mine = users[(users >= lo) & (users < hi)] - lo
@@ -79,13 +79,13 @@ class UserRows:
 
 
 def percentiles(values: Array, ends: Array, wanted: tuple[float, ...]) -> Array:
-    """float64: ``np.percentile`` of a sample, given as ascending values and how many are at or below each."""
+    """Return ``np.percentile`` (float64) of a sample that is given as ascending values and their cumulative counts."""
     n = int(ends[-1])
     found = []
     for percent in wanted:
         at = (n - 1) * (percent / 100)
         share = at - int(at)
         low, high = values[np.searchsorted(ends, [int(at), min(int(at) + 1, n - 1)], side="right")]
-        step = float(high - low)  # as np.percentile goes between two values: from the nearer one
+        step = float(high - low)  # np.percentile interpolates from the nearer value
         found.append(float(low) + step * share if share < 0.5 else float(high) - step * (1 - share))
     return np.asarray(found, dtype=np.float64)

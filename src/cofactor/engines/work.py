@@ -1,8 +1,8 @@
-"""The folder of a training: parts of tables as files, and a record of each step that is complete.
+"""The folder of a training: parts of tables as files, and a record of each complete step.
 
-The folder is the checkpoint. A file is written beside its place and renamed, so it is whole or not there. A step's
-record holds its small results and the sizes and digests of its files; what is done already is checked against that
-before a training goes on. Nothing in the folder is executed: it holds JSON and ``.npy`` files without objects.
+The folder is the checkpoint. A file is written under another name and renamed, so it is complete or absent. A step's
+record holds its small results and the sizes and digests of its files. Files are checked against the record before a
+training resumes. Nothing in the folder is executed: it holds JSON and ``.npy`` files without objects.
 """
 
 from __future__ import annotations
@@ -33,21 +33,22 @@ _PIECE = 8 << 20
 
 
 class Done(NamedTuple):
-    """What a job gives back: a small value, and the files that it wrote: (name, bytes, digest)."""
+    """The result of a job: a small value, and the files that it wrote as (name, bytes, digest)."""
 
     value: Any
     files: list[tuple[str, int, str]]
 
 
 def put(folder: str | Path, name: str, array: Array) -> tuple[str, int, str]:
-    """Write an array as ``name.npy``, whole or not at all; returns what a step's record says of it."""
+    """Write an array as ``name.npy``, completely or not at all. Returns its entry for the step's record."""
     return put_pieces(folder, name, array.dtype, array.shape, [array])
 
 
 def put_pieces(
     folder: str | Path, name: str, dtype: Any, shape: tuple[int, ...], pieces: Iterable[Array]
 ) -> tuple[str, int, str]:
-    """The same for an array of this type and shape that comes in pieces, rows first, so that it need not fit memory."""
+    """Write an array of this type and shape from pieces of rows, so that it need not fit into memory. Otherwise like
+    :func:`put`."""
     place = Path(folder) / f"{name}.npy"
     scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     hashed = hashlib.sha256()
@@ -70,14 +71,14 @@ def put_pieces(
 
 
 def put_joined(folder: str | Path, name: str, parts: list[str]) -> tuple[str, int, str]:
-    """One array from the parts that hold its rows, in this order; no more than one part is in memory."""
+    """Write one array from the parts that hold its rows, in this order, with only one part in memory at a time."""
     first = take(folder, parts[0])
     rows = sum(len(take(folder, part)) for part in parts)
     return put_pieces(folder, name, first.dtype, (rows, *first.shape[1:]), (take(folder, part) for part in parts))
 
 
 def take(folder: str | Path, name: str) -> Array:
-    """The array ``name.npy``, mapped; DataError where it is not there or not whole."""
+    """Return the array ``name.npy``, mapped. Raises DataError if it is missing or incomplete."""
     try:
         found: Array = np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -87,12 +88,12 @@ def take(folder: str | Path, name: str) -> Array:
 
 
 def torn(folder: str | Path, name: str, what: str) -> str:
-    """The sentence that refuses a part."""
-    return f"the part {name}.npy of the work folder {folder} {what}; remove the folder and begin again"
+    """Return the error message for an invalid part."""
+    return f"the part {name}.npy of the work folder {folder} {what}; remove the folder and start again"
 
 
 def verify(job: tuple[str, list[tuple[str, int, str]]]) -> None:
-    """DataError unless each file is as its step's record says."""
+    """Raise DataError unless each file matches its step's record."""
     folder, files = job
     for name, size, digest in files:
         array = take(folder, name)
@@ -105,7 +106,7 @@ def verify(job: tuple[str, list[tuple[str, int, str]]]) -> None:
 
 
 class Work:
-    """A work folder in use, and who works in it."""
+    """A work folder in use, and the executor that works in it."""
 
     def __init__(self, folder: str | Path, key: dict[str, Any], executor: Executor, *, resume: bool) -> None:
         self.folder, self.executor = Path(folder).absolute(), executor
@@ -115,7 +116,7 @@ class Work:
         self._lock: IO[bytes] | None = None
         try:
             if not job.exists() and self.folder.exists() and any(p.name != LOCK for p in self.folder.iterdir()):
-                raise ConfigError(f"the work folder {folder} holds other things; give one that is empty or not there")
+                raise ConfigError(f"the work folder {folder} holds other files; give an empty or new one")
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _held(self.folder)
             if job.exists():
@@ -129,14 +130,14 @@ class Work:
             raise ConfigError(f"the work folder {folder} cannot be used: {error}") from None
 
     def release(self) -> None:
-        """Let others work in the folder."""
+        """Let others use the folder."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def _resume(self, found: dict[str, Any], key: dict[str, Any], resume: bool) -> None:
         if not resume:
-            raise ConfigError(f"the work folder {self.folder} holds a training already; resume=True goes on with it")
+            raise ConfigError(f"the work folder {self.folder} already holds a training; resume=True continues it")
         if found != key:
             names = sorted(name for name in {*found, *key} if found.get(name) != key.get(name))
             raise ConfigError(
@@ -150,8 +151,8 @@ class Work:
                     raise ValueError
             except (ValueError, KeyError, TypeError):
                 raise DataError(
-                    f"the record {place.name} of the work folder {self.folder} is torn or changed; remove the folder"
-                    " and begin again"
+                    f"the record {place.name} of the work folder {self.folder} is damaged or changed; remove the"
+                    " folder and start again"
                 ) from None
             self.records[place.stem] = record
         dropped = {name for record in self.records.values() for name in record["dropped"]}
@@ -168,7 +169,8 @@ class Work:
         *,
         here: bool = False,
     ) -> list[Any]:
-        """The values of a step's jobs, in order; from its record where it is complete. Then the files ``drop`` go."""
+        """Return the values of a step's jobs, in order, from its record if it is complete. Then delete the files
+        ``drop``."""
         dropped = list(drop)
         if name not in self.records:
             done = (Here() if here else self.executor).map(function, jobs)
@@ -190,12 +192,12 @@ class Work:
         return [_unpacked(value) for value in self.records[name]["values"]]
 
     def alone(self, name: str, make: Callable[[], list[Done]]) -> list[Any]:
-        """A step that this process does by itself."""
+        """Run a step in this process alone."""
         return self.step(name, _same, [] if name in self.records else make(), here=True)
 
 
 def _held(folder: Path) -> IO[bytes] | None:
-    """The open file whose lock says that somebody works in the folder; None where the file system has no locks."""
+    """Return the open file whose lock marks the folder as in use; None if the file system has no locks."""
     file = open(folder / LOCK, "ab")  # noqa: SIM115 (open for as long as the training goes on)
     try:
         free = try_lock(file.fileno())
@@ -205,7 +207,7 @@ def _held(folder: Path) -> IO[bytes] | None:
     if not free:
         file.close()
         raise ConfigError(
-            f"another training works in the folder {folder} now; wait until it has ended, or give another folder"
+            f"another training is using the folder {folder}; wait until it has ended, or give another folder"
         )
     return file
 
@@ -231,7 +233,7 @@ def _digest(record: dict[str, Any]) -> str:
 
 
 def _packed(value: Any) -> Any:
-    """As JSON has it; arrays by their bytes, so that no bit is lost."""
+    """Convert to JSON values. Arrays are stored as bytes, so that no bit is lost."""
     if isinstance(value, np.ndarray):
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
         return {"array": value.dtype.str, "shape": list(value.shape), "data": data}
@@ -248,7 +250,7 @@ def _unpacked(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"array", "shape", "data"}:
         dtype = np.dtype(value["array"])
         if dtype.hasobject:
-            raise DataError("the work folder holds an array of objects; remove it and begin again")
+            raise DataError("the work folder holds an array of objects; remove it and start again")
         return np.frombuffer(base64.b64decode(value["data"]), dtype).reshape(value["shape"]).copy()
     if isinstance(value, list):
         return [_unpacked(v) for v in value]

@@ -1,4 +1,4 @@
-"""How good a model is, without training any: metrics, evaluation with confidence intervals, differences of models."""
+"""Evaluation without training: metrics, figures with confidence intervals, differences between models."""
 
 from cofactor.evaluation.evaluate import calibration, evaluate
 from cofactor.evaluation.figures import with_figures

@@ -1,7 +1,7 @@
-"""Bootstrap over users: a user is drawn with all their rows (cluster bootstrap, Field & Welsh 2007).
+"""Bootstrap over users: each user is drawn with all of their rows (cluster bootstrap, Field & Welsh 2007).
 
-Every figure is a function of ratios of sums over users. A draw is then a vector of counts, and all draws of
-all figures are one matrix product.
+Every figure is a function of ratios of sums over users. A draw is therefore a vector of counts, and one matrix product
+gives all draws of all figures.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MOST_DRAWS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class UserSums:
-    """What each user adds to one metric: float64 ``top`` and ``bottom`` (n_users, k).
+    """Each user's contribution to one metric: float64 ``top`` and ``bottom`` (n_users, k).
 
-    The metric is ``of`` applied to the k ratios of their sums; ``mean`` averages them (folds), ``root`` takes
-    roots first, ``miss`` averages their distances from ``aims``.
+    The metric is ``of`` applied to the k ratios of their sums: ``mean`` averages them (folds), ``root`` takes roots
+    first, ``miss`` averages their distances from ``aims``.
     """
 
     top: Array
@@ -35,7 +35,7 @@ class UserSums:
     aims: tuple[float, ...] = ()
 
     def value(self, tops: Array, bottoms: Array) -> Array:
-        """The metric for sums (..., k)."""
+        """Return the metric for sums (..., k)."""
         with np.errstate(invalid="ignore", divide="ignore"):
             ratios = tops / bottoms
         if self.of == "root":
@@ -46,18 +46,18 @@ class UserSums:
         return mean
 
     def point(self) -> float:
-        """The metric on the users as they are."""
+        """Return the metric on the actual users."""
         return float(self.value(self.top.sum(axis=0), self.bottom.sum(axis=0)))
 
     @property
     def n_users(self) -> int:
-        """How many users count."""
+        """The number of users that count."""
         return int((self.bottom > 0).any(axis=1).sum())
 
 
 def pool_folds(parts: Sequence[tuple[UserSums, Array]], n_users: int) -> UserSums:
-    """The mean of a metric over folds. Each part comes with ``at``: the place among ``n_users`` of each of
-    its users."""
+    """Return the mean of a metric over folds. Each part comes with ``at``: the position of each of its users among
+    ``n_users``."""
     tops: list[Array] = []
     bottoms: list[Array] = []
     for cells, at in parts:
@@ -70,7 +70,7 @@ def pool_folds(parts: Sequence[tuple[UserSums, Array]], n_users: int) -> UserSum
 
 
 def resample(cells: Sequence[UserSums], draws: int, seed: int) -> Array:
-    """float64 (draws, len(cells)): every metric on the same draws of users, which makes differences
+    """Return every metric on the same draws of users, float64 (draws, len(cells)). Differences of metrics are thus
     paired."""
     if check_int("draws", draws, 0) > MOST_DRAWS:
         raise ConfigError(f"draws is {draws}; at most {MOST_DRAWS:,} are drawn")
@@ -93,7 +93,7 @@ def resample(cells: Sequence[UserSums], draws: int, seed: int) -> Array:
 
 
 def _counts(n: int, draws: int, seed: int, block: int = 1 << 22) -> Iterator[Array]:
-    """How often each of n users is drawn: blocks of rows, float64, in bounded memory."""
+    """Yield how often each of n users is drawn, in float64 blocks of draws that bound the memory."""
     rng = np.random.default_rng([seed, 7])
     size = max(1, min(draws, block // n))
     for lo in range(0, draws, size):
@@ -103,7 +103,7 @@ def _counts(n: int, draws: int, seed: int, block: int = 1 << 22) -> Iterator[Arr
 
 
 def interval(values: Array, confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile bounds of one metric's draws; NaN where no draw has a value."""
+    """Return percentile bounds of one metric's draws, NaN if no draw has a value."""
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
@@ -112,10 +112,10 @@ def interval(values: Array, confidence: float = 0.95) -> tuple[float, float]:
 
 
 def paired_p(difference: float, draws: Array) -> float:
-    """Two-sided p that a difference of two models is 0: normal, with the standard error of its paired
-    draws.
+    """Return the two-sided p-value of a zero difference between two models: normal, with the standard error of the
+    paired draws.
 
-    (Counting draws beyond 0 could not go below 2 / draws, too coarse to correct for many comparisons.)
+    (Counting draws beyond 0 could not give less than 2 / draws, which is too coarse to correct for many comparisons.)
     """
     draws = draws[np.isfinite(draws)]
     error = float(draws.std(ddof=1)) if len(draws) > 1 else 0.0
@@ -129,8 +129,8 @@ def paired_p(difference: float, draws: Array) -> float:
 
 
 def holm(p: Array) -> Array:
-    """p-values corrected for their number (Holm 1979): rejecting those below 0.05 is wrong at all in at most
-    5 % of cases."""
+    """Return p-values corrected for multiple comparisons (Holm 1979): if those below 0.05 are rejected, the probability
+    of any false rejection is at most 5 %."""
     p = np.asarray(p, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

@@ -1,4 +1,4 @@
-"""What changed between two recommenders: metrics, top lists, items that moved, vectors that drifted."""
+"""Compare two recommenders: metrics, top lists, items that moved, vectors that drifted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BLOCK = 256
 @frames_out
 @dataclass(frozen=True)
 class Diff:
-    """What changed, in frames: ``facts`` (what, a, b), ``metrics`` (metric, a, b, change), ``lists`` of length ``n``
+    """The differences in frames: ``facts`` (what, a, b), ``metrics`` (metric, a, b, change), ``lists`` of length ``n``
     (user, rbo, shared), ``moved`` (item, rank_a, rank_b, moved), ``drift`` (side, common, cosine, drift)."""
 
     facts: pl.DataFrame
@@ -37,15 +37,15 @@ class Diff:
     drift: pl.DataFrame
     n: int
     moved_by: str
-    """What items are ranked by: "bias" or "popularity"."""
+    """The criterion that items are ranked by: "bias" or "popularity"."""
 
     @property
     def overlap(self) -> float | None:
-        """The mean rank-biased overlap of the lists; None without users in common."""
+        """The mean rank-biased overlap of the lists; None without common users."""
         return float(self.lists["rbo"].mean()) if len(self.lists) else None  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return JSON values."""
         frames = {name: getattr(self, name).to_dicts() for name in ("facts", "metrics", "lists", "moved", "drift")}
         return {"overlap": self.overlap, "n": self.n, "moved_by": self.moved_by, **frames}
 
@@ -56,7 +56,7 @@ class Diff:
             change = "" if r["change"] is None else f" ({r['change']:+.4f})"
             lines.append(f"{r['metric']:<14} {_number(r['a'])} -> {_number(r['b'])}{change}")
         if self.overlap is None:
-            lines.append("no user in common, so no lists to compare")
+            lines.append("no common users, so there are no lists to compare")
         else:
             shared = float(self.lists["shared"].mean())  # type: ignore[arg-type]
             lines.append(
@@ -86,7 +86,7 @@ def diff(
     p: float = 0.9,
     seed: int = 0,
 ) -> Diff:
-    """The work of :func:`cofactor.diff`."""
+    """Do the work of :func:`cofactor.diff`."""
     for one in (a, b):
         if not isinstance(one, Fitted):
             raise ConfigError(f"compare recommenders, or paths of saved ones, not {one!r}")
@@ -101,7 +101,8 @@ def diff(
 
 
 def rank_biased_overlap(a: Array, b: Array, p: float = 0.9) -> float:
-    """RBO_ext of two lists of one length without repeats (eq. 32 of Webber, Moffat & Zobel 2010): 0 to 1."""
+    """Return RBO_ext, from 0 to 1, of two lists of equal length without repeats (eq. 32 of Webber, Moffat & Zobel
+    2010)."""
     depth = min(len(a), len(b))
     if depth == 0:
         return 1.0 if len(a) == len(b) else 0.0
@@ -120,7 +121,7 @@ def rank_biased_overlap(a: Array, b: Array, p: float = 0.9) -> float:
 
 @one_thread()
 def procrustes(a: Array, b: Array) -> tuple[Array, Array]:
-    """The rotation of ``a`` (n, k) that is nearest to ``b`` (n, k), and ``a`` turned by it; float64."""
+    """Return the rotation that brings ``a`` (n, k) nearest to ``b`` (n, k), and the rotated ``a``; float64."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     u, _, vt = np.linalg.svd(a.T @ b)
     turn = u @ vt
@@ -150,7 +151,7 @@ def _metrics(a: Fitted, b: Fitted) -> pl.DataFrame:
 
 
 def _common(a: IdMap, b: IdMap) -> tuple[Array, Array]:
-    """Codes in both maps of the ids that both know, in the order of ``a``."""
+    """Return the codes in both maps of the ids that both know, in the order of ``a``."""
     in_b = b.encode(a.values)
     in_a = np.flatnonzero(in_b >= 0)
     return in_a, in_b[in_a].astype(np.int64)
@@ -161,7 +162,7 @@ def _lists(a: Fitted, b: Fitted, n: int, sample: int, p: float, seed: int) -> pl
     pick = np.sort(np.random.default_rng(seed).permutation(len(in_a))[:sample])
     in_a, in_b = in_a[pick], in_b[pick]
     to_a = a.data.item_ids.encode(b.data.item_ids.values).astype(np.int64)
-    fresh = to_a < 0  # items that only b knows get numbers of their own
+    fresh = to_a < 0  # items that only b knows get new numbers
     to_a[fresh] = a.data.n_items + np.flatnonzero(fresh)
     rbo, shared = np.empty(len(in_a)), np.empty(len(in_a), np.int64)
     for at in range(0, len(in_a), _BLOCK):
@@ -182,7 +183,7 @@ def _best(rec: Fitted, users: Array, n: int) -> list[Array]:
 
 
 def _moved(a: Fitted, b: Fitted) -> tuple[pl.DataFrame, str]:
-    """Items in common by how far they moved, in ranks among these items."""
+    """Rank the common items in both models, and return them by how far they moved."""
     in_a, in_b = _common(a.data.item_ids, b.data.item_ids)
     both = [r.model for r in (a, b)]
     by_bias = all(isinstance(m, HasFactors) and len(m.bias("item")) and np.ptp(m.bias("item")) > 0 for m in both)
@@ -202,7 +203,8 @@ def _moved(a: Fitted, b: Fitted) -> tuple[pl.DataFrame, str]:
 
 @one_thread()
 def _drift(a: Fitted, b: Fitted) -> pl.DataFrame:
-    """``cosine`` is the mean over ids in common after alignment; ``drift`` the distance over the length of b's."""
+    """Return ``cosine``, the mean over common ids after alignment, and ``drift``, the distance relative to the length
+    of b's."""
     rows = []
     sides: tuple[Literal["user", "item"], ...] = ("user", "item")
     for side in sides:

@@ -1,4 +1,4 @@
-"""``evaluate``: how good a trained model is on rows that it has not seen."""
+"""Measure a trained model on rows that it has not seen."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ def evaluate(
 ) -> pl.DataFrame:
     """Measure a model on held-out rows, with confidence intervals. ``docs/metrics.md`` defines every metric.
 
-    Ids that training never saw get the model's fallback, and the notes count them.
+    Ids that are not in training get the model's fallback, and the notes count them.
 
     Args:
         trained: a Recommender, or a bare model with its training rows as ``train``.
         test: a Split (its valid part; users of its ``given`` part are folded in with those ratings), Interactions, a
             path or a frame.
         metrics: names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``; groups: ``"rating"``, ``"interval"``,
-            ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give); or a function of your own
-            (``cofactor.evaluation.CustomMetric``). By default what fits the model's task.
+            ``"ranking"``, ``"beyond"``, ``"all"`` (all that this model supports); or a function of your own
+            (``cofactor.evaluation.CustomMetric``). By default those of the model's task.
         n: list lengths for metrics without one.
         relevant: the lowest rating that counts as relevant; by default three quarters up the training range.
-        exclude: ``"seen"`` leaves the training items of a user out of their list; ``"new"`` leaves out all others, so
-            that what is taken again is measured; None leaves out nothing.
+        exclude: ``"seen"`` leaves the training items of a user out of their list; ``"new"`` leaves out all others, to
+            measure repeated choices; None leaves out nothing.
         users_without: whether users without a relevant item are skipped or count 0.
-        new_users: users without training rows are skipped, or (``"popular"``) count with the most popular items, as
-            from a service.
+        new_users: users without training rows are skipped, or (``"popular"``) count with the most popular items, as a
+            service would answer.
         propensity: 0 to 1. A relevant item with ``n`` training ratings counts ``n ** -propensity`` in ``ndcg`` and
-            ``recall``, which takes out the bias of what was shown (inverse propensity, self-normalised; Yang et al.
-            2018).
+            ``recall``, which corrects for popularity bias in what was shown (inverse propensity, self-normalised; Yang
+            et al. 2018).
         level: the level of the model's own intervals.
         train: the training rows of a bare model.
         draws: bootstrap draws of users; 0: no intervals.
         confidence: the level of ``low`` and ``high``.
-        seed: of the draws.
+        seed: the seed of the draws.
 
     Returns:
         A frame metric, value, low, high, n_users, n_rows, note.
@@ -129,7 +129,7 @@ def evaluate(
 
 
 def _finite(value: float | None) -> float | None:
-    """The value, or None where there is none (the diversity of lists of one item, say)."""
+    """Return the value, or None if it is undefined (such as the diversity of lists of one item)."""
     return value if value is not None and np.isfinite(value) else None
 
 
@@ -137,8 +137,8 @@ def _finite(value: float | None) -> float | None:
 def calibration(
     trained: Any, test: Any, levels: Sequence[float] = LEVELS, *, train: Interactions | None = None
 ) -> pl.DataFrame:
-    """A frame of ``level, observed, width``: how often intervals hold the true rating, against how often they
-    should."""
+    """Return a frame ``level, observed, width``: the share of intervals that hold the true rating, beside the nominal
+    level."""
     by = scorer(trained, train)
     data = held_out.held_out_rows(test, by.train)
     if any(not 0 < level < 1 for level in levels):
@@ -153,7 +153,7 @@ def calibration(
 
 
 def lists(trained: Any, users: Any, n: int = 10, *, train: Interactions | None = None) -> NDArray[Any]:
-    """int32 (len(users), n): top lists of known users (codes), seen items left out; -1 where fewer are
+    """Return the top lists of known users (codes), int32 (len(users), n), without seen items; -1 where fewer are
     left."""
     by = scorer(trained, train)
     out = np.full((len(users), n), -1, dtype=np.int32)

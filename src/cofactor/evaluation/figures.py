@@ -1,4 +1,4 @@
-"""Figures that travel with a model: what was measured, on which rows, and when."""
+"""Figures that are stored with a model: what was measured, on which rows, and when."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cofactor.recommend.fitted import FIGURES, Fitted
 
 Some = TypeVar("Some", bound=Fitted)
 MOST = 200
-"""Lines that a model carries: older ones are let go."""
+"""Maximal number of lines stored with a model; older ones are dropped."""
 
 
 def with_figures(rec: Some, found: pl.DataFrame, rows: str) -> Some:
-    """The same model with these results of :func:`cofactor.evaluate` among its figures; ``rows`` says on which rows.
+    """Return the same model with these results of :func:`cofactor.evaluate` among its figures. ``rows`` names the rows.
 
-    Figures of the same rows and metric take the place of earlier ones.
+    Figures of the same rows and metric replace earlier ones.
     """
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     new = found.select("metric", "value", "low", "high", "n_users", "n_rows", "note").with_columns(

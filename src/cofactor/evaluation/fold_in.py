@@ -1,4 +1,4 @@
-"""Measuring on users who were not in training but have a history at test time (``Split.given``): fold-in, no
+"""Measure users who were not in training but have a history at test time (``Split.given``): by fold-in, without
 retraining."""
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Array = NDArray[Any]
 
 
 def folded(by: Scorer, model: Any, given: Interactions) -> Scorer:
-    """The same model, which now knows the users of ``given`` by these ratings.
+    """Return a scorer of the same model that also knows the users of ``given``, by these ratings.
 
-    Their predictions are scores of the folded-in user, kept to the range of the training ratings; they have
-    no intervals. Their histories count as seen.
+    Their predictions are scores of the folded-in user, clipped to the range of the training ratings, without intervals.
+    Their histories count as seen.
     """
     if given.user_ids is not by.train.user_ids or given.item_ids is not by.train.item_ids:
         raise DataError("the given ratings of a split must share the id maps of its training part")
@@ -75,7 +75,7 @@ def _predict(
 
 
 def joined(train: Interactions, given: Interactions) -> Interactions:
-    """The rows of both."""
+    """Return the rows of both."""
     times = None
     if train.times is not None and given.times is not None:
         times = np.concatenate([train.times, given.times])

@@ -1,4 +1,4 @@
-"""Test rows in the codes of the training data, and what may be wrong with them."""
+"""Test rows in the codes of the training data, and checks of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class LeakWarning(UserWarning):
-    """What is measured was seen in training."""
+    """Test rows are also training rows."""
 
 
 class RelevanceWarning(UserWarning):
@@ -30,9 +30,9 @@ class RelevanceWarning(UserWarning):
 class HeldOut:
     """Aligned arrays of test rows.
 
-    ``users``, ``items`` int32 codes of the training id maps, -1 for ids that training never saw; ``values``
-    float32; ``times`` int64 or None. ``cluster`` int64: the user of each row as a number from 0, unknown
-    users apart; ``labels``: their ids.
+    ``users``, ``items`` int32 codes of the training id maps, -1 for ids that are not in training; ``values`` float32;
+    ``times`` int64 or None. ``cluster`` int64: the user of each row as a number from 0, with unknown users kept
+    distinct; ``labels``: their ids.
     """
 
     users: Array
@@ -45,10 +45,10 @@ class HeldOut:
     source: Interactions | None = None
     """The same rows with their own ids."""
     weights: Array | None = None
-    """How much each row counts, float32; None: all the same."""
+    """The weight of each row, float32; None: all the same."""
 
     def names(self, rows: Array) -> pl.Series:
-        """The item ids of some of the rows."""
+        """Return the item ids of some of the rows."""
         assert self.source is not None
         return self.source.item_ids.decode(self.source.items[rows])
 
@@ -64,15 +64,15 @@ HeldOut.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a 
 
 
 def held_out_rows(test: Any, train: Interactions) -> HeldOut:
-    """Test rows from a Split (its valid part), Interactions, a path, or a frame with the training table's
-    column names."""
+    """Return test rows from a Split (its valid part), Interactions, a path, or a frame with the training table's column
+    names."""
     how = test.how if isinstance(test, Split) else ""
     data = test.valid if isinstance(test, Split) else test
     typed = not is_file(data)
     if not isinstance(data, Interactions):
         data = _read(data, train)
     if len(data) == 0:
-        raise DataError("there is no test row")
+        raise DataError("there are no test rows")
     if data.user_ids is not train.user_ids:
         check_alike(data, train)
     users, items = (
@@ -98,19 +98,20 @@ def _read(table: Any, train: Interactions) -> Interactions:
 
 
 def _recode(theirs: IdMap, ours: IdMap, typed: bool) -> Array:
-    """Our code of each of their ids. Numbers among texts are numbers, where the types were guessed (not ``typed``)."""
+    """Return our code of each of their ids. If the types were guessed (not ``typed``), numbers written as text count as
+    numbers."""
     values = theirs.values
     if not typed and values.dtype == pl.String and ours.dtype.is_integer():
         numbers = values.cast(ours.dtype, strict=False)
         values = numbers.set((numbers.cast(pl.String) != values).fill_null(True), None)
     codes = ours.encode(values)
     if len(codes) and (codes < 0).all():
-        raise DataError(f"no {ours.kind} of the test rows is known: {ours.unknown(theirs.values[0])}")
+        raise DataError(f"no {ours.kind} of the test rows is in the training data: {ours.unknown(theirs.values[0])}")
     return codes
 
 
 def in_training(users: Array, items: Array, train: Interactions) -> Array:
-    """bool (n,): whether these pairs of codes are rows of the training data too."""
+    """Return bool (n,): whether these pairs of codes are also rows of the training data."""
     by_user = train.by_user
     owner = np.repeat(np.arange(by_user.n_rows, dtype=np.int64), by_user.counts)
     known = owner * train.n_items + by_user.indices
@@ -121,8 +122,8 @@ def in_training(users: Array, items: Array, train: Interactions) -> Array:
 
 
 def repeated_later(test: HeldOut, train: Interactions) -> Array:
-    """bool (n,): whether the user had the item in training, and took it again at a later time: a second purchase,
-    say."""
+    """Return bool (n,): whether the user had the item in training and took it again later, such as a second
+    purchase."""
     found = in_training(test.users, test.items, train)
     if test.times is None or train.times is None or not found.any():
         return np.zeros_like(found)
@@ -138,30 +139,31 @@ def repeated_later(test: HeldOut, train: Interactions) -> Array:
 
 
 def leaked(test: HeldOut, train: Interactions) -> int:
-    """How many test rows are training rows too, except those of a later time; warns (LeakWarning) where there are
-    any."""
+    """Return the number of test rows that are also training rows, except those at a later time. Warns (LeakWarning) if
+    there are any."""
     n = int((in_training(test.users, test.items, train) & ~repeated_later(test, train)).sum())
     if n:
         text = (
-            f"{n:,} of {len(test):,} test rows (same user and item) are training rows too: what is measured is memory"
+            f"{n:,} of {len(test):,} test rows (same user and item) are also training rows, so the figures measure"
+            " memory"
         )
         warnings.warn(text, LeakWarning, stacklevel=3)
     return n
 
 
 def notes(test: HeldOut, train: Interactions, n_leaked: int) -> list[str]:
-    """Sentences on what a reader of the figures should know of these rows."""
+    """Return sentences on these rows that a reader of the figures should know."""
     said = []
     if n_leaked:
-        said.append(f"{n_leaked:,} rows are in training too")
+        said.append(f"{n_leaked:,} rows are also in training")
     if again := int(repeated_later(test, train).sum()):
-        said.append(f"{again:,} rows are of items that their user had before (exclude=None lists such items)")
+        said.append(f"{again:,} rows repeat an item of their user's training rows (exclude=None lists such items)")
     for kind, codes, counts in (
         ("user", test.users, train.by_user.counts),
         ("item", test.items, train.by_item.counts),
     ):
         if unknown := int(((codes < 0) | (counts[codes] == 0)).sum()):
-            said.append(f"{unknown:,} rows of {kind}s never seen")
+            said.append(f"{unknown:,} rows of {kind}s that are not in training")
     if "temporal" in test.how and test.times is not None and train.times is not None and len(train):
         older = int((test.times < train.times.max()).sum())
         if older:

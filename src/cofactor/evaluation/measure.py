@@ -1,4 +1,4 @@
-"""From a trained model and test rows to what every user adds to every metric."""
+"""Compute every user's contribution to every metric, from a trained model and test rows."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ MANY = 5000
 
 @dataclass
 class Measured:
-    """``cells`` by metric, for figures that are means over users; ``whole`` for those that belong to all
-    lists together.
+    """The measurements. ``cells`` by metric: those that are means over users; ``whole``: those that belong to all lists
+    together.
 
-    ``rows`` counts the test rows behind each metric; ``notes`` holds sentences by what a metric needs;
-    ``listed`` counts the users who got a list.
+    ``rows`` counts the test rows behind each metric; ``notes`` holds sentences by what a metric needs; ``listed``
+    counts the users who got a list.
     """
 
     cells: dict[Metric, UserSums] = field(default_factory=dict)
@@ -47,25 +47,25 @@ class Measured:
     notes: dict[str, list[str]] = field(default_factory=dict)
     listed: int = 0
     few_relevant: str = ""
-    """A sentence, where fewer than a tenth of the users have a relevant row."""
+    """A sentence, if fewer than a tenth of the users have a relevant row."""
 
     def value(self, metric: Metric) -> float:
-        """The figure itself."""
+        """Return the figure itself."""
         return self.cells[metric].point() if metric in self.cells else self.whole[metric]
 
     def n_users(self, metric: Metric) -> int:
-        """How many users it rests on."""
+        """Return the number of users behind it."""
         return self.cells[metric].n_users if metric in self.cells else self.listed
 
 
 def measure(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: EvaluationProtocol) -> Measured:
-    """Every wanted metric. ConfigError where the model cannot give one (ratings from a ranker, intervals it
-    has not)."""
+    """Measure every wanted metric. Raises ConfigError if the model does not support one (ratings from a ranker, or
+    intervals)."""
     out = Measured()
     needs = {metric.needs for metric in wanted}
     if by.task == "ranking" and "rating" in needs:
         names = ", ".join(str(metric) for metric in wanted if metric.needs == "rating")
-        raise ConfigError(f"{by.name} ranks items and predicts no ratings, so there is no {names} of it")
+        raise ConfigError(f"{by.name} ranks items and does not predict ratings, so it has no {names}")
     if "rating" in needs:
         _ratings(by, test, wanted, out)
     if "interval" in needs:
@@ -76,7 +76,7 @@ def measure(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evalua
 
 
 def _by_user(values: Array, test: HeldOut) -> Array:
-    """Sums over the rows of each user, by the weights of the rows."""
+    """Return sums over the rows of each user, with the weights of the rows."""
     each = values if test.weights is None else values * test.weights
     return np.bincount(test.cluster, weights=each, minlength=test.n_clusters)[:, None]
 
@@ -97,7 +97,8 @@ def _ratings(by: Scorer, test: HeldOut, wanted: Sequence[Metric], out: Measured)
 
 
 def _of_rows(metric: Metric, found: Any, n: int) -> Array:
-    """What a function of the user's gave for the rows; ConfigError where it is not one finite number for each."""
+    """Return the values of the user's function for the rows. Raises ConfigError unless there is one finite number for
+    each."""
     values = np.asarray(found, dtype=np.float64)
     if values.shape != (n,) or not np.isfinite(values).all():
         raise ConfigError(
@@ -132,8 +133,10 @@ def _intervals(by: Scorer, test: HeldOut, wanted: Sequence[Metric], level: float
 def masked_scores(
     by: Scorer, users: Array, exclude: Literal["seen", "new"] | None, block: int = 1 << 22
 ) -> Iterator[tuple[slice, Array]]:
-    """(which of ``users``, their float32 scores), a block at a time; what is not a candidate is -inf. Users with code
-    -1 get the popularity of the items in training as scores."""
+    """Yield (slice of ``users``, their float32 scores), a block at a time. Items that are not candidates score -inf.
+
+    Users with code -1 get the items' popularity in training as scores.
+    """
     size = max(1, block // max(by.train.n_items, 1))
     seen = by.train.by_user
     popular = by.train.by_item.counts.astype(np.float32)
@@ -152,7 +155,7 @@ def masked_scores(
             kept = scores[had]
             if exclude == "seen":
                 scores[had] = -np.inf
-            else:  # what they had before, and nothing else
+            else:  # only the items that they had before
                 scores[:] = -np.inf
                 scores[had] = kept
         yield slice(lo, lo + len(part)), scores
@@ -163,7 +166,7 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
     who = relevant_items(test, by.train, choices)
     if any(metric.base not in BEYOND for metric in mine):
         check_relevant(who, by.train, choices)
-    # Users without a relevant item matter only to metrics that do not look at relevance.
+    # Users without a relevant item matter only to metrics that ignore relevance.
     beyond = any(metric.base in BEYOND for metric in mine)
     at = np.arange(len(who.users)) if beyond else np.flatnonzero(who.counts > 0)
     longest = max((metric.n for metric in mine), default=0)
@@ -195,14 +198,17 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
     out.few_relevant = few_relevant(who, test, by.train, choices)
     out.notes["lists"] = _said(who, test, by.train, choices)
     if who.weights is not None:
-        out.notes["lists"].append("rows count by their weights in ndcg and recall, and all the same in other figures")
+        out.notes["lists"].append("ndcg and recall use the row weights, and other figures count all rows equally")
 
 
 def rank_users(
     by: Scorer, users: Array, relevant: CSR, n: int, full: bool, exclude: Literal["seen", "new"] | None
 ) -> tuple[Array, Array]:
-    """Top lists of users, int32 (len(users), n), and with ``full`` the areas under their ROC curves, float64 (else
-    NaN); ``relevant``: the items that are relevant for each. A user's list does not depend on the other users."""
+    """Return top lists of users, int32 (len(users), n), and with ``full`` the areas under their ROC curves, float64
+    (else NaN).
+
+    ``relevant``: the relevant items of each user. A user's list does not depend on the other users.
+    """
     top, areas = np.full((len(users), n), -1, dtype=np.int32), np.full(len(users), np.nan)
     for part, scores in masked_scores(by, users, exclude):
         if n:
@@ -216,7 +222,8 @@ def rank_users(
 
 
 def _of_lists(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Interactions) -> Array:
-    """float64 (users,): what a function of the user's gives for each list; NaN for a user without a relevant item."""
+    """Return the value of the user's function for each list, float64 (users,); NaN for a user without a relevant
+    item."""
     assert metric.custom is not None
     goal = relevant_ids(who, test)
     names = train.item_ids.decode(np.maximum(top, 0).ravel()).to_list()
@@ -248,7 +255,7 @@ def _beyond(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Int
     elif metric.base == "gini":
         out.whole[metric] = m.gini(top, train.n_items)
     elif metric.base == "diversity":
-        # Pairs of items are dear: on some of the users where there are many.
+        # Pairs of items are expensive: of many users, a sample is measured.
         some = np.unique(np.linspace(0, len(top) - 1, min(len(top), MANY)).astype(np.int64))
         values = np.full(len(top), np.nan)
         values[some] = m.diversity(top[some], item_vectors(train))
@@ -260,7 +267,8 @@ def _beyond(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Int
 
 
 def item_vectors(train: Interactions) -> Any:
-    """What items are compared by: a scipy CSR (n_items, d) of their features, else of who rated them."""
+    """Return the vectors by which items are compared: a scipy CSR (n_items, d) of their features, or else of their
+    raters."""
     from scipy import sparse
 
     features = train.item_features
@@ -274,18 +282,20 @@ def _said(who: Relevant, test: HeldOut, train: Interactions, choices: Evaluation
     said = ["relevant: every test row" if floor is None else f"relevant: ratings from {floor:g}"]
     if choices.propensity:
         said.append(
-            f"{' and '.join(m.DEBIASED)}: a relevant item with n ratings counts n to the minus {choices.propensity:g}"
+            f"{' and '.join(m.DEBIASED)}: a relevant item with n ratings counts n to the power -{choices.propensity:g}"
         )
     said.append(
-        {"seen": "seen items left out", "new": "only items that the user had before", None: "seen items ranked too"}[
-            choices.exclude
-        ]
+        {
+            "seen": "seen items are left out",
+            "new": "only items of the user's training rows",
+            None: "seen items are ranked too",
+        }[choices.exclude]
     )
     if without := int((who.counts == 0).sum()):
         verb = "skipped" if choices.users_without == "skip" else "count as 0"
         said.append(f"{without:,} users without a relevant item {verb}")
     if unknown := test.n_clusters - len(who.users):
-        said.append(f"{unknown:,} users never seen are not ranked")
+        said.append(f"{unknown:,} users are not in training, so they are not ranked")
     if new := int((who.users < 0).sum()):
         said.append(f"{new:,} users without training rows get the most popular items")
     return said

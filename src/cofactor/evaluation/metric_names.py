@@ -1,4 +1,4 @@
-"""The names of metrics, what they ask of a model, and which way is better."""
+"""The names of metrics, what each needs from a model, and which direction is better."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class CustomMetric:
-    """A metric of your own, for ``metrics=[...]`` beside the names; a plain function means one that needs lists.
+    """A metric of your own, for ``metrics=[...]`` beside the names. A plain function stands for one that needs lists.
 
     ``needs="lists"``: ``function(recommended, relevant)`` gets one user's list (item ids, best first) and the set of
     the user's relevant items (ids), and returns a number; NaN leaves the user out. ``needs="rating"``:
-    ``function(truth, predicted)`` gets two arrays (n,) and returns one number for each row; their mean is the figure.
+    ``function(truth, predicted)`` gets two arrays (n,) and returns one number for each row, whose mean is the figure.
     """
 
     function: Callable[[Any, Any], Any]
@@ -56,7 +56,7 @@ LONGEST_LIST = 1_000_000
 
 
 class Metric(NamedTuple):
-    """``base`` is the name without the length of the list; ``n`` is 0 for metrics that have none."""
+    """A metric. ``base`` is the name without the list length; ``n`` is 0 for metrics without one."""
 
     base: str
     n: int = 0
@@ -71,7 +71,7 @@ class Metric(NamedTuple):
 
     @property
     def needs(self) -> str:
-        """``rating``, ``interval`` or ``lists``."""
+        """The input that the metric needs: ``rating``, ``interval`` or ``lists``."""
         if self.custom is not None:
             return self.custom.needs
         if self.base in RATING:
@@ -80,13 +80,15 @@ class Metric(NamedTuple):
 
 
 def metric(name: str) -> Metric:
-    """One metric, such as ``rmse`` or ``ndcg@10`` (``ndcg`` alone means @10)."""
+    """Return one metric by name, such as ``rmse`` or ``ndcg@10`` (``ndcg`` alone means @10)."""
     return parse([name], (10,))[0]
 
 
 def parse(names: Any, n: Sequence[int]) -> list[Metric]:
-    """Metrics from names, with ``@`` or not (then once for every length in ``n``), from the name of a group, or from
-    functions (:class:`CustomMetric`); one, or several."""
+    """Return metrics from one or several names or functions (:class:`CustomMetric`).
+
+    A name may have ``@`` or not (then it is measured for every length in ``n``), or be the name of a group.
+    """
     for k in check_iterable("n", n, "(5, 10)"):
         check_int("n", k)
     one = isinstance(names, (str, CustomMetric)) or callable(names)
@@ -103,9 +105,7 @@ def parse(names: Any, n: Sequence[int]) -> list[Metric]:
                 raise ConfigError(f"no metric {name!r}; there are: {', '.join(known)}.{did_you_mean(base, known)}")
             cut = each in LISTS or each in BEYOND
             if at and (not cut or not at.isdigit() or int(at) < 1):
-                raise ConfigError(
-                    f"no metric {name!r}: @ and a number from 1 go with {', '.join((*LISTS, *BEYOND))} only"
-                )
+                raise ConfigError(f"no metric {name!r}: only {', '.join((*LISTS, *BEYOND))} take @ and a number from 1")
             found += [Metric(each, k) for k in ([int(at)] if at else n)] if cut else [Metric(each)]
     if (longest := max((metric.n for metric in found), default=0)) > LONGEST_LIST:
         raise ConfigError(f"n is {longest}; lists of at most {LONGEST_LIST:,} items are measured")
@@ -122,7 +122,7 @@ def lengths_of(n: Any) -> tuple[int, ...]:
 
 
 def default_metrics(task: Task, intervals: bool) -> tuple[str, ...]:
-    """What ``evaluate`` measures when not told."""
+    """Return the metrics that ``evaluate`` measures by default."""
     if task == "ranking":
         return (*LISTS, "auc", *BEYOND)
     return (*RATING, *INTERVAL) if intervals else RATING

@@ -1,11 +1,10 @@
-"""Metrics: pure functions on arrays. Definitions, choices and sources stand in ``docs/metrics.md``.
+"""Metrics: pure functions on arrays. ``docs/metrics.md`` has definitions, choices and sources.
 
-Rating metrics take aligned arrays of true and predicted values and give a float.
+Rating metrics take aligned arrays of true and predicted values and return a float.
 
-Ranking metrics take ``hits``, bool (n_users, n): whether the item at each place of each list is relevant,
-best place first; and ``relevant``, int (n_users,): how many relevant items each user has in all. They give
-one float64 a user, NaN for a user who has no relevant item (callers decide whether such users are skipped or
-count as 0).
+Ranking metrics take ``hits``, bool (n_users, n): whether the item at each position of each list is relevant, best
+position first; and ``relevant``, int (n_users,): each user's total number of relevant items. They return one float64
+for each user, NaN for a user without a relevant item (callers decide whether such users are skipped or count as 0).
 
 The others take ``top``, int (n_users, n): the item codes of the lists, -1 where a list is shorter.
 """
@@ -32,17 +31,17 @@ Array = NDArray[Any]
 
 
 def mse(truth: Array, predicted: Array) -> float:
-    """Mean squared error."""
+    """Return the mean squared error."""
     return float(np.mean(np.square(_errors(truth, predicted))))
 
 
 def rmse(truth: Array, predicted: Array) -> float:
-    """Root of the mean squared error."""
+    """Return the root of the mean squared error."""
     return float(np.sqrt(mse(truth, predicted)))
 
 
 def mae(truth: Array, predicted: Array) -> float:
-    """Mean absolute error."""
+    """Return the mean absolute error."""
     return float(np.mean(np.abs(_errors(truth, predicted))))
 
 
@@ -54,25 +53,25 @@ def _errors(truth: Array, predicted: Array) -> Array:
 
 
 def covered(truth: Array, low: Array, high: Array) -> Array:
-    """bool (n,): whether each true value lies within its interval, bounds included."""
+    """Return bool (n,): whether each true value lies within its interval, bounds included."""
     truth = np.asarray(truth)
     found: Array = (truth >= low) & (truth <= high)
     return found
 
 
 def interval_coverage(truth: Array, low: Array, high: Array) -> float:
-    """The share of true values within their intervals; should be near the level that was asked for."""
+    """Return the share of true values within their intervals. It should be near the requested level."""
     return float(np.mean(covered(truth, low, high)))
 
 
 def interval_width(low: Array, high: Array) -> float:
-    """Sharpness: the mean width of the intervals. Of two models with the right coverage, the narrower one
-    knows more."""
+    """Return the mean width of the intervals (sharpness). Of two models with correct coverage, the narrower one knows
+    more."""
     return float(np.mean(np.asarray(high, dtype=np.float64) - low))
 
 
 def interval_scores(truth: Array, low: Array, high: Array, level: float) -> Array:
-    """float64 (n,): width plus ``2 / (1 - level)`` times the distance of a miss. Its mean is a proper score,
+    """Return float64 (n,): the width plus ``2 / (1 - level)`` times the distance of a miss. The mean is a proper score;
     lower is better (Gneiting & Raftery 2007, eq. 43)."""
     t, lo, hi = (np.asarray(a, dtype=np.float64) for a in (truth, low, high))
     scores: Array = (hi - lo) + 2 / (1 - level) * (np.maximum(lo - t, 0) + np.maximum(t - hi, 0))
@@ -80,50 +79,51 @@ def interval_scores(truth: Array, low: Array, high: Array, level: float) -> Arra
 
 
 def calibration_error(levels: Array, observed: Array) -> float:
-    """Mean absolute difference of the coverage asked for and that observed, over several levels (Kuleshov et
-    al. 2018)."""
+    """Return the mean absolute difference between requested and observed coverage, over several levels (Kuleshov et al.
+    2018)."""
     return float(np.mean(np.abs(np.asarray(observed, dtype=np.float64) - np.asarray(levels, dtype=np.float64))))
 
 
-# Ranking: one value a user
+# Ranking: one value for each user
 
 
 def recall(hits: Array, relevant: Array) -> Array:
-    """The share of a user's relevant items that are in the list. With more relevant items than places it
-    cannot reach 1."""
+    """Return the share of a user's relevant items that are in the list. It cannot reach 1 if they outnumber the
+    positions."""
     return _over(_sum(hits), relevant, relevant)
 
 
 def precision(hits: Array, relevant: Array) -> Array:
-    """The share of the list that is relevant. A short list counts as if filled up with misses."""
+    """Return the share of the list that is relevant. A short list counts as if filled up with misses."""
     return _over(_sum(hits), np.full(len(hits), hits.shape[1]), relevant)
 
 
 def average_precision(hits: Array, relevant: Array) -> Array:
-    """Precision at the place of each hit, summed, over the number of relevant items (as trec_eval's
-    ``map_cut``). Its mean over users is MAP."""
+    """Return the sum of the precision at each hit, divided by the number of relevant items (trec_eval's ``map_cut``).
+    Its mean over users is MAP."""
     at = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     return _over(_sum(at * hits), relevant, relevant)
 
 
 def reciprocal_rank(hits: Array, relevant: Array) -> Array:
-    """1 / the place of the first hit; 0 when the list has none. Its mean over users is MRR."""
+    """Return 1 / the position of the first hit; 0 if the list has none. Its mean over users is MRR."""
     first: Array = 1 / (np.argmax(hits, axis=1) + 1.0)
     return _over(first * hits.any(axis=1), np.ones(len(hits)), relevant)
 
 
 def hit_rate(hits: Array, relevant: Array) -> Array:
-    """1 where the list holds at least one relevant item."""
+    """Return 1 if the list holds at least one relevant item, else 0."""
     any_hit: Array = np.asarray(hits.any(axis=1))
     return _over(any_hit.astype(np.float64), np.ones(len(hits)), relevant)
 
 
 class Sought(NamedTuple):
-    """The relevant items of some users, and what each is worth.
+    """The relevant items of some users, and the worth of each.
 
-    Those of row ``u`` are ``indices[indptr[u]:indptr[u + 1]]``, and ``missing[u]`` (n_users,) more that training never
-    saw. Item ``i`` is worth ``worth[i]`` (n_items,), times ``weights`` (aligned with ``indices``) where the rows of the
-    test have weights; an item that training never saw is worth 1, or ``unseen[u]`` (n_users,), their mean weight.
+    Those of row ``u`` are ``indices[indptr[u]:indptr[u + 1]]``; ``missing[u]`` (n_users,) counts more that are not in
+    training. Item ``i`` is worth ``worth[i]`` (n_items,), times ``weights`` (aligned with ``indices``) if the test rows
+    have weights. An item that is not in training is worth 1, or ``unseen[u]`` (n_users,), the mean weight of such
+    items.
     """
 
     worth: Array
@@ -135,14 +135,14 @@ class Sought(NamedTuple):
 
     @property
     def each(self) -> Array:
-        """float64, aligned with ``indices``: what each is worth."""
+        """Return the worth of each, float64, aligned with ``indices``."""
         worth: Array = self.worth[self.indices]
         return worth if self.weights is None else worth * self.weights
 
 
 def debiased_ndcg(hits: Array, top: Array, sought: Sought) -> Array:
-    """NDCG where relevant items differ in worth: of the list, over that of the best list possible (self-normalised
-    inverse propensity; Yang et al. 2018)."""
+    """Return NDCG for relevant items of different worth: that of the list, divided by that of the best possible list
+    (self-normalised inverse propensity; Yang et al. 2018)."""
     n = hits.shape[1]
     discount = 1 / np.log2(np.arange(2, n + 2))
     seen = np.diff(sought.indptr)
@@ -161,7 +161,7 @@ def debiased_ndcg(hits: Array, top: Array, sought: Sought) -> Array:
 
 
 def debiased_recall(hits: Array, top: Array, sought: Sought) -> Array:
-    """The share of what a user's relevant items are worth that is in the list; see :func:`debiased_ndcg`."""
+    """Return the share of the total worth of a user's relevant items that is in the list; see :func:`debiased_ndcg`."""
     seen = np.diff(sought.indptr)
     row = np.repeat(np.arange(len(hits)), seen)
     lost = sought.missing if sought.unseen is None else sought.missing * sought.unseen
@@ -170,7 +170,7 @@ def debiased_recall(hits: Array, top: Array, sought: Sought) -> Array:
 
 
 def _gains(hits: Array, top: Array, sought: Sought) -> Array:
-    """float64 (n_users, n): what the hit at each place is worth; 0 where there is none."""
+    """Return the worth of the hit at each position, float64 (n_users, n); 0 where there is no hit."""
     gains: Array = hits * sought.worth[np.maximum(top, 0)]
     if sought.weights is None or not len(sought.indices):
         return gains
@@ -179,7 +179,7 @@ def _gains(hits: Array, top: Array, sought: Sought) -> Array:
 
 
 DEBIASED: dict[str, Callable[..., Array]] = {"ndcg": debiased_ndcg, "recall": debiased_recall}
-"""Those that can weigh relevant items by how unlikely they were to be seen."""
+"""The metrics that can weight relevant items by inverse propensity."""
 
 RANKING: dict[str, Callable[[Array, Array], Array]] = {
     "ndcg": ndcg,
@@ -193,12 +193,12 @@ RANKING: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def auc(scores: Array, relevant: Array) -> Array:
-    """The chance that a relevant item is scored above one that is not, ties counting half; all candidates, no
-    cut.
+    """Return the probability that a relevant item is scored above one that is not. Ties count half; all candidates
+    count.
 
-    ``scores`` (n_users, n_items), -inf for what is not a candidate; ``relevant`` bool of that shape (marks on
-    items that are no candidates do not count). NaN for a user with no relevant candidate, or with nothing but
-    them. This is the Mann-Whitney statistic; it is found by midranks.
+    ``scores`` (n_users, n_items): -inf for items that are not candidates; ``relevant`` bool of that shape (entries of
+    other items than candidates are ignored). NaN for a user with no relevant candidate, or with only relevant ones.
+    This is the Mann-Whitney statistic, computed from midranks.
     """
     out = np.full(len(scores), np.nan)
     for u, (row, marks) in enumerate(zip(scores, relevant)):
@@ -213,8 +213,8 @@ def auc(scores: Array, relevant: Array) -> Array:
 
 
 def _places(row: Array, asked: Array) -> tuple[Array, Array]:
-    """How many scores of ``row`` lie below each of those asked for, and how many not above it."""
-    if len(asked) <= 16:  # counting is quicker than sorting all of them
+    """Count the scores of ``row`` that are below each of those asked for, and those that are not above it."""
+    if len(asked) <= 16:  # counting is faster than sorting all of them
         return (
             np.array([np.count_nonzero(row < score) for score in asked]),
             np.array([np.count_nonzero(row <= score) for score in asked]),
@@ -224,7 +224,7 @@ def _places(row: Array, asked: Array) -> tuple[Array, Array]:
 
 
 def _sum(values: Array) -> Array:
-    # Place by place, so that the value does not depend on how NumPy splits a sum for other shapes.
+    # Position by position, so that the value does not depend on how NumPy splits a sum for other shapes.
     total = np.zeros(len(values))
     for column in values.T:
         total += column
@@ -239,13 +239,13 @@ def _over(values: Array, by: Array, relevant: Array) -> Array:
 
 
 def catalogue_coverage(top: Array, n_items: int) -> float:
-    """The share of the catalogue that is in at least one list (Ge et al. 2010)."""
+    """Return the share of the catalogue that is in at least one list (Ge et al. 2010)."""
     return float(len(np.unique(top[top >= 0])) / n_items)
 
 
 def gini(top: Array, n_items: int) -> float:
-    """Gini index of how often each item of the catalogue is recommended: 0 when all are recommended alike,
-    near 1 when a few take every place (Shani & Gunawardana 2011)."""
+    """Return the Gini index of how often each item of the catalogue is recommended: 0 if all are recommended equally
+    often, near 1 if a few items take all positions (Shani & Gunawardana 2011)."""
     counts = np.sort(np.bincount(top[top >= 0], minlength=n_items)).astype(np.float64)
     if counts.sum() == 0:
         return float("nan")
@@ -254,15 +254,17 @@ def gini(top: Array, n_items: int) -> float:
 
 
 def novelty(top: Array, counts: Array, n_users: int) -> Array:
-    """float64 (n_users of the lists,): mean self-information ``-log2(raters / users)`` of a list's items, in
-    bits (Zhou et al. 2010). ``counts``: raters of each item in training; an item without any counts as if it
-    had one."""
+    """Return the mean self-information ``-log2(raters / users)`` of a list's items in bits, float64 (lists,) (Zhou et
+    al. 2010).
+
+    ``counts``: raters of each item in training; an item without any counts as if it had one.
+    """
     bits = -np.log2(np.maximum(counts, 1) / n_users)
     return _list_mean(top, bits)
 
 
 def popularity(top: Array, counts: Array) -> Array:
-    """float64 (lists,): mean number of training raters of a list's items (average recommendation popularity,
+    """Return the mean number of training raters of a list's items, float64 (lists,) (average recommendation popularity,
     Yin et al. 2012)."""
     return _list_mean(top, np.asarray(counts, dtype=np.float64))
 
@@ -276,9 +278,12 @@ def _list_mean(top: Array, of_item: Array) -> Array:
 
 @one_thread()
 def diversity(top: Array, vectors: Array | sparse.csr_matrix, block: int = 512) -> Array:
-    """float64 (lists,): intra-list diversity, 1 - the mean cosine of all pairs of a list (Ziegler et al.
-    2005; Vargas & Castells 2011). ``vectors`` (n_items, d), dense or sparse, such as an item's raters or
-    features; an item whose vector is 0 is unlike every other. NaN for lists of fewer than two."""
+    """Return the intra-list diversity, float64 (lists,): 1 - the mean cosine of all pairs of a list (Ziegler et al.
+    2005; Vargas & Castells 2011).
+
+    ``vectors`` (n_items, d): dense or sparse, such as an item's raters or features. An item whose vector is 0 is unlike
+    every other. NaN for lists of fewer than two.
+    """
     from scipy import sparse
 
     rows = sparse.csr_matrix(vectors, dtype=np.float64)
@@ -304,9 +309,11 @@ def diversity(top: Array, vectors: Array | sparse.csr_matrix, block: int = 512) 
 
 
 def top_n(scores: Array, n: int) -> Array:
-    """int32 (n_users, n): the items of the highest scores, best first; of equal scores the lower code comes
-    first, so that the result does not depend on the sort. Items scored -inf or NaN are left out: such places
-    hold -1."""
+    """Return the items of the highest scores, best first, int32 (n_users, n).
+
+    Of equal scores the lower code comes first, so that the result does not depend on the sort. Items scored -inf or NaN
+    are left out: their positions hold -1.
+    """
     codes, _ = topk(np.ascontiguousarray(scores, dtype=np.float32), n)
     top = np.full((len(scores), n), -1, dtype=np.int32)
     top[:, : codes.shape[1]] = codes
@@ -314,7 +321,7 @@ def top_n(scores: Array, n: int) -> Array:
 
 
 def hits_of(top: Array, indptr: Array, indices: Array) -> Array:
-    """bool (n_users, n): which of the listed items are relevant. The relevant items of row ``u`` are
+    """Return bool (n_users, n): which of the listed items are relevant. The relevant items of row ``u`` are
     ``indices[indptr[u]:indptr[u + 1]]``, ascending."""
     known, asked = _keys(top, indptr, indices)
     at = np.searchsorted(known, asked)
@@ -325,7 +332,7 @@ def hits_of(top: Array, indptr: Array, indices: Array) -> Array:
 
 
 def _keys(top: Array, indptr: Array, indices: Array) -> tuple[Array, Array]:
-    """A number for each pair of a user and a relevant item, ascending, and the same for each place of the lists."""
+    """Return a number for each pair of a user and a relevant item, ascending, and the same for each list position."""
     width = int(max(top.max(initial=0), indices.max(initial=0))) + 2
     owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
     return owner * width + indices, np.arange(len(top))[:, None] * width + top

@@ -1,4 +1,4 @@
-"""Whether one trained model is better than another: their difference on the same draws of the same users."""
+"""Test whether one trained model is better than another: their difference on the same draws of the same users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from cofactor.evaluation.scorer import scorer
 
 
 class Difference(NamedTuple):
-    """``first`` and ``second`` are the values of two models, ``difference`` is first less second, with its bounds."""
+    """The difference of two models: ``first`` and ``second`` are their values, ``difference`` is first minus second,
+    with bounds."""
 
     first: float
     second: float
@@ -23,7 +24,7 @@ class Difference(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether the bounds leave out 0."""
+        """Whether the bounds exclude 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -38,10 +39,10 @@ def paired_difference(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """The difference of two trained models in one metric, with bounds by a paired bootstrap over the test users.
+    """Return the difference of two trained models in one metric, with bounds by a paired bootstrap over the test users.
 
-    Both are measured on the same rows and drawn with the same users, so what is common to both cancels: two intervals
-    that overlap may still differ clearly. ConfigError for a metric that one of them cannot give.
+    Both are measured on the same rows and drawn with the same users, so common variation cancels: two models may differ
+    clearly even if their intervals overlap. Raises ConfigError for a metric that one of them does not support.
     """
     (wanted,) = parse([metric], (10,))
     choices, cells = EvaluationProtocol(relevant=relevant), []

@@ -1,4 +1,4 @@
-"""What a figure depends on besides the model and the rows; see ``docs/metrics.md``."""
+"""The settings that a figure depends on, besides the model and the rows; see ``docs/metrics.md``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cofactor.errors import ConfigError
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """What a ranking figure depends on besides the model; see ``docs/metrics.md``."""
+    """The settings that a ranking figure depends on, besides the model; see ``docs/metrics.md``."""
 
     relevant: float | None = None
     exclude: Literal["seen", "new"] | None = "seen"

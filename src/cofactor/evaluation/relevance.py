@@ -1,4 +1,4 @@
-"""Which held-out rows are relevant: the items that a list should hold."""
+"""Decide which held-out rows are relevant: the items that a list should hold."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Array = NDArray[Any]
 
 
 def threshold(train: Interactions, relevant: float | None) -> float | None:
-    """From which rating on a test row is relevant: three quarters up the scale. None: every row is (counts, events, and
-    ratings all alike)."""
+    """Return the rating from which a test row is relevant: three quarters up the scale. None means that every row is
+    (counts, events, and ratings that are all equal)."""
     if relevant is not None:
         return float(relevant)
     if train.kind != "ratings":
@@ -29,23 +29,27 @@ def threshold(train: Interactions, relevant: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Relevant:
-    """Who is ranked for what: ``users`` are training codes (-1: no training rows, gets the most popular items),
-    ``cluster`` their places among the test users, ``items`` a CSR of their relevant candidates (one row each),
-    ``counts`` how many relevant items each has, unknown ones included."""
+    """The users to rank, and their relevant items.
+
+    ``users`` are training codes (-1: no training rows, gets the most popular items); ``cluster`` their positions among
+    the test users; ``items`` a CSR of their relevant candidates (one row each); ``counts`` their numbers of relevant
+    items, unknown ones included.
+    """
 
     users: Array
     cluster: Array
     items: CSR
     counts: Array
     rows: Array
-    """Positions of the relevant test rows, int64; those of one user and item are several where rows repeat."""
+    """Positions of the relevant test rows, int64. A repeated pair of user and item has several."""
     weights: Array | None = None
-    """How much each of ``items`` counts, and ``unseen``, for each user, the mean of the unknown ones; None: 1 each."""
+    """The weight of each of ``items``; ``unseen``: for each user, the mean weight of unknown ones; None: 1 each."""
     unseen: Array | None = None
 
 
 def relevant_ids(who: Relevant, test: HeldOut) -> dict[int, list[Any]]:
-    """The ids of the relevant items of each ranked user (by place in ``who.users``), those never seen among them."""
+    """Return the ids of the relevant items of each ranked user (by position in ``who.users``), unknown ones
+    included."""
     place = np.full(test.n_clusters, -1, dtype=np.int64)
     place[who.cluster] = np.arange(len(who.cluster))
     found: dict[int, list[Any]] = {}
@@ -55,12 +59,12 @@ def relevant_ids(who: Relevant, test: HeldOut) -> dict[int, list[Any]]:
 
 
 def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> Relevant:
-    """The relevant items of every user of the test rows who has training rows; with ``new_users="popular"`` of the
+    """Return the relevant items of every test user who has training rows, and with ``new_users="popular"`` of the
     others too."""
     floor = threshold(train, choices.relevant)
     keep = np.ones(len(test), dtype=bool) if floor is None else test.values >= floor
     if train.kind != "ratings":
-        keep &= test.values > 0  # a dislike is not what a list should hold
+        keep &= test.values > 0  # a list should not hold a dislike
     trained = (test.users >= 0) & (train.by_user.counts[test.users] > 0)
     everybody = choices.new_users == "popular"
     keep &= trained | everybody
@@ -91,7 +95,7 @@ def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtoc
 
 
 def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtocol) -> None:
-    """DataError where no user has a relevant row, so that no list can be measured."""
+    """Raise DataError if no user has a relevant row, so that no list can be measured."""
     if not len(who.users):
         raise DataError(
             "no list can be measured: no test user has training rows; new_users='popular' (--new-users popular) gives"
@@ -102,14 +106,14 @@ def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtoc
         what = "a row" if floor is None else f"a rating of {floor:g} or more"
         if choices.exclude is not None:
             what += f" of an item that is {'not ' if choices.exclude == 'seen' else ''}in the user's training rows"
-        lower = "" if floor is None else "; set relevant= lower (--relevant), 0 or less makes every row count"
+        lower = "" if floor is None else "; set relevant= lower (--relevant); with 0 or less every row counts"
         raise DataError(
             f"no list can be measured: none of the {len(who.users):,} test users with training rows has {what}{lower}"
         )
 
 
 def few_relevant(who: Relevant, test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> str:
-    """A sentence, where fewer than a tenth of the test users have a relevant row; else nothing."""
+    """Return a sentence if fewer than a tenth of the test users have a relevant row, else an empty text."""
     having = int((who.counts > 0).sum())
     if 10 * having >= test.n_clusters:
         return ""

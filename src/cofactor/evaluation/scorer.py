@@ -1,4 +1,4 @@
-"""What evaluation needs of a model, whatever it is wrapped in."""
+"""The view of a model that evaluation needs, whatever the model is wrapped in."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Scorer:
     task: Task
     train: Interactions
     predict: Callable[[Array, Array, Array | None], Array]
-    """(users, items, times) -> float32 (n,); code -1 is an id never seen."""
+    """(users, items, times) -> float32 (n,); code -1 is an unknown id."""
     scores: Callable[[Array], Array]
     """users -> float32 (len(users), n_items)."""
     interval: Callable[[Array, Array, float, Array | None], Interval] | None
-    """(users, items, level, times) -> mean, low, high; None where the model gives no intervals."""
+    """(users, items, level, times) -> mean, low, high; None if the model has no intervals."""
     rank: Rank | None = None
-    """What makes lists, where that is not done here; see :func:`cofactor.evaluation.measure.rank_users`."""
+    """A function that makes lists elsewhere, if any; see :func:`cofactor.evaluation.measure.rank_users`."""
 
 
 @runtime_checkable
 class Scores(Protocol):
-    """What evaluation needs of a bare model: predictions of pairs, and scores of all items."""
+    """The methods that evaluation needs of a bare model: predictions of pairs, and scores of all items."""
 
     name: str
     task: Any
@@ -54,13 +54,13 @@ class Scores(Protocol):
 
 @runtime_checkable
 class Bounds(Protocol):
-    """What evaluation needs to measure intervals of a bare model."""
+    """The method that evaluation needs to measure the intervals of a bare model."""
 
     def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval: ...
 
 
 def scorer(trained: Any, train: Interactions | None = None, name: str | None = None) -> Scorer:
-    """A Scorer from a Recommender (it knows its training rows), or from a bare model and ``train``."""
+    """Return a Scorer of a Recommender (it knows its training rows), or of a bare model and ``train``."""
     if isinstance(trained, Scorer):
         return trained
     model = getattr(trained, "model", trained)
@@ -89,7 +89,7 @@ def scorer(trained: Any, train: Interactions | None = None, name: str | None = N
 
 
 def predict_blocks(by: Scorer, users: Array, items: Array, times: Array | None, block: int = 1 << 20) -> Array:
-    """float32 predictions, a block of rows at a time."""
+    """Return float32 predictions, computed a block of rows at a time."""
     out = np.empty(len(users), dtype=np.float32)
     for lo in range(0, len(users), block):
         rows = slice(lo, lo + block)
@@ -100,9 +100,9 @@ def predict_blocks(by: Scorer, users: Array, items: Array, times: Array | None, 
 def interval_blocks(
     by: Scorer, users: Array, items: Array, times: Array | None, level: float, block: int = 1 << 18
 ) -> Interval:
-    """Intervals at one level, a block of rows at a time."""
+    """Return intervals at one level, computed a block of rows at a time."""
     if by.interval is None:
-        raise ConfigError(f"{by.name} gives no intervals")
+        raise ConfigError(f"{by.name} has no intervals")
     out = np.empty((3, len(users)), dtype=np.float32)
     for lo in range(0, len(users), block):
         rows = slice(lo, lo + block)

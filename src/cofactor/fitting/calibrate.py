@@ -1,4 +1,4 @@
-"""Intervals for models without a posterior, from residuals on held-out rows."""
+"""Calibrate intervals for models without a posterior, from residuals on held-out rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from cofactor.train.losses import rmse
 
 
 def calibrate_intervals(fitted: Fitted, config: Any) -> None:
-    """Set ``intervals`` from residuals on a random tenth of the rows, and ``random_tenth_rmse`` without a valid part.
+    """Set ``intervals`` from residuals on a random tenth of the rows, and ``random_tenth_rmse`` if there is no valid
+    part.
 
-    The residuals are those of a model with this ``config`` that was trained on the other nine tenths. Rows count by
-    their weights, as in training and in ``evaluate``.
+    The residuals are those of a model with this ``config``, trained on the other nine tenths. Rows count by their
+    weights, as in training and in ``evaluate``.
     """
     train = fitted.data
     order = np.random.default_rng([fitted.seed, 2]).permutation(len(train))

@@ -1,4 +1,4 @@
-"""``cf.check``: a table looked over before training."""
+"""``cf.check``: examine a table before training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cofactor.fitting.estimate import forecast
 def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
     """Check a table before training: the data doctor.
 
-    Rows that :func:`cofactor.read` would refuse become findings, and the rest is examined without them.
+    Rows that :func:`cofactor.read` would refuse become findings, and the other rows are examined.
 
     Args:
         source: whatever :func:`cofactor.read` takes, or Interactions.
@@ -19,9 +19,9 @@ def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
         options: those of :func:`cofactor.read`.
 
     Returns:
-        A :class:`~cofactor.data.doctor.doctor.Report`: findings, and what each model would cost.
+        A :class:`~cofactor.data.doctor.doctor.Report`: the findings, and the cost of each model.
 
     Raises:
-        DataError: there is no table to look at: no such file or column, no rows.
+        DataError: there is no table to examine: no such file or column, no rows.
     """
     return doctor.check(source, valid=valid, estimate=forecast, **options)

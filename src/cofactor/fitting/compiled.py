@@ -1,4 +1,4 @@
-"""Whether numba has compiled a model's kernels before, by its cache: compiling them takes memory."""
+"""Find out from numba's cache whether a model's kernels were compiled before; compiling them takes memory."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from cofactor.data.arrays import group_kernels
 
 _OURS = ("cofactor.models", "cofactor.kernels")
 _LISTS = "cofactor.kernels.products"
-"""Kernels of lists, which training seldom needs."""
+"""Modules of list kernels, which training seldom needs."""
 _FEW = 8
-"""A model uses more than one of so many kernels that its modules know."""
+"""A model counts as compiled if more than one in this many of the kernels that its modules know is in the cache."""
 
 
 def is_compiled(cls: type[Any]) -> bool:
-    """Whether some of the kernels that a model's modules know are in numba's cache."""
+    """Return whether some of the kernels that a model's modules know are in numba's cache."""
     known = kernels_of(*(base.__module__ for base in cls.__mro__)) or kernels_of(group_kernels().__name__)
     found = sum(map(_is_kept, known))
     return found * _FEW > len(known)
 
 
 def kernels_of(*names: str) -> list[Any]:
-    """The kernels kept in numba's cache that these modules of models and kernels, or those that they import from,
-    know."""
+    """Return the cached kernels in these modules of models and kernels, and in the modules that they import."""
     todo, seen, found = list(names), set(names), {}
     while todo:
         module = sys.modules.get(todo.pop())
@@ -44,13 +43,13 @@ def kernels_of(*names: str) -> list[Any]:
 
 
 def _is_kept(kernel: Any) -> bool:
-    """Whether what was compiled of a kernel is there, and newer than its source."""
+    """Return whether the compiled code of a kernel exists and is newer than its source."""
     path, source = _index(kernel), Path(kernel.py_func.__code__.co_filename)
     return path is not None and path.exists() and path.stat().st_mtime >= source.stat().st_mtime
 
 
 def _index(kernel: Any) -> Path | None:
-    """The file in which numba lists what it compiled of a kernel; None where it keeps nothing of it."""
+    """Return the file in which numba indexes the compiled code of a kernel; None if it caches nothing of it."""
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     path = getattr(file, "_index_path", None)
     return None if path is None else Path(path)

@@ -1,6 +1,6 @@
-"""What training would cost: a forecast for every model, and a refusal of what does not fit in memory.
+"""Estimate the cost of training: a forecast for every model, and a refusal of what does not fit into memory.
 
-Each model counts its own bytes and operations (its ``cost``); here are those of the table and of the process.
+Each model counts its own bytes and operations (its ``cost``). This module adds those of the table and of the process.
 """
 
 from __future__ import annotations
@@ -26,24 +26,27 @@ _CHUNK = 1 << 20
 
 
 def table_size(data: Interactions) -> TableSize:
-    """What costs depend on."""
+    """Return the facts of a table that costs depend on."""
     pairs = []
     for codes, n in ((data.users, data.n_users), (data.items, data.n_items)):
         counts = np.zeros(n, dtype=np.int64)
-        for lo in range(0, len(codes), _CHUNK):  # bincount makes int64 of all that it gets
+        for lo in range(0, len(codes), _CHUNK):  # bincount copies its input to int64
             counts += np.bincount(codes[lo : lo + _CHUNK], minlength=n)
         pairs.append(float((counts.astype(np.float64) ** 2).sum()))
     return TableSize(len(data), data.n_users, data.n_items, pairs[0], pairs[1], data.times is not None)
 
 
 def table_bytes(size: TableSize) -> float:
-    """Bytes of the table in memory: codes, values and times; ids are not counted."""
+    """Return the bytes of the table in memory: codes, values and times, without ids."""
     return (20.0 if size.timed else 12.0) * size.ratings
 
 
 def fit_cost(cls: type[Any], config: Any, size: TableSize, *, calibrate: bool = True) -> Cost:
-    """The cost of :func:`cofactor.fit`: rating models without a posterior train again on nine tenths of the rows, for
-    their intervals, while what the first training left stays in memory."""
+    """Return the cost of :func:`cofactor.fit`.
+
+    Rating models without a posterior train again on nine tenths of the rows, for their intervals. The result of the
+    first training stays in memory meanwhile.
+    """
     cost: Cost = cls.cost(config, size)
     if not calibrate or cls.task != "rating" or issubclass(cls, Posterior) or size.ratings < 100:
         return cost
@@ -53,13 +56,12 @@ def fit_cost(cls: type[Any], config: Any, size: TableSize, *, calibrate: bool = 
 
 
 def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, calibrate: bool = True) -> pl.DataFrame:
-    """model, memory_mb, seconds, formula: what :func:`cofactor.fit` would take on one core, for each model.
+    """Return a frame model, memory_mb, seconds, formula: the cost of :func:`cofactor.fit` on one core, for each model.
 
-    ``configs``: a config by model where it is not the default; ``calibrate``: whether intervals are learned.
-    ``memory_mb`` (of 10^6 bytes) is the most that the process has in memory while it trains, the table included; it is
-    counted, and up to a fifth above what is measured; where the model's kernels were never compiled here, with what
-    that takes.
-    ``seconds`` are rough, right to within a factor of five or so.
+    ``configs``: a config by model, if it is not the default; ``calibrate``: whether intervals are learned.
+    ``memory_mb`` (of 10^6 bytes) is the peak memory of the process during training, the table included. It is counted,
+    and up to a fifth above the measured peak. If the model's kernels were never compiled here, it includes the memory
+    of compiling them. ``seconds`` are rough, right to within a factor of five or so.
     """
     size, rows = table_size(data), []
     process = PROCESS + (READ if data.name else 0.0)  # tables of files have names
@@ -76,9 +78,9 @@ def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, ca
 def refuse_what_does_not_fit(
     name: str, config: Any, data: Interactions, *, calibrate: bool = True, free: float | None = None
 ) -> None:
-    """ConfigError where training would need more memory than is ``free`` (bytes; None: as the system says).
+    """Raise ConfigError if training would need more memory than is ``free`` (bytes; None: as the system says).
 
-    Nothing is refused where the system does not say how much is free.
+    Nothing is refused if the system does not report the free memory.
     """
     cls = model_class(name)
     if not issubclass(cls, HasCost):
@@ -91,7 +93,7 @@ def refuse_what_does_not_fit(
 
 
 def _what_fits(cls: type[Any], config: Any, size: TableSize, calibrate: bool, free: float) -> str:
-    """What would fit instead: other models of the task, or else a part of the users."""
+    """Return what would fit instead: other models of the task, or else a part of the users."""
     others = []
     for name in REGISTRY:
         other = model_class(name)
@@ -105,4 +107,4 @@ def _what_fits(cls: type[Any], config: Any, size: TableSize, calibrate: bool, fr
         if fit_cost(cls, config, part, calibrate=calibrate).memory <= free:
             found.append(f"{cls.name} on {percent} % of the users")
             break
-    return "what would fit: " + (", or ".join(found) if found else "no model, nor a twentieth of the users")
+    return "what would fit: " + (", or ".join(found) if found else "no model, not even on a twentieth of the users")

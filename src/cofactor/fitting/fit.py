@@ -1,4 +1,4 @@
-"""Training one named model on a table."""
+"""Train one named model on a table."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def fit_named(
     verbose: bool = False,
     **config: Any,
 ) -> Fitted:
-    """Train a model of the registry; ``config`` are the fields of its config. The rest as in :func:`cofactor.fit`.
+    """Train a model of the registry. ``config`` holds the fields of its config; other arguments are as in
+    :func:`cofactor.fit`.
 
-    DataError for a rating model where all values are alike.
+    Raises DataError for a rating model if all values are equal.
     """
     cls = model_class(model)
     check_values(model, cls.task, train.kind, train.range, train.columns)
@@ -62,35 +63,35 @@ def fit_named(
     if valid is not None and cls.task == "rating":
         predicted = fitted.model.predict(valid.users, valid.items, valid.times)
         fitted.metrics["valid_rmse"] = rmse(predicted, valid.values, valid.weights)
-    calibrate = calibrate and not learn.interrupted  # whoever pressed Ctrl-C will not wait for a second training
+    calibrate = calibrate and not learn.interrupted  # no second training after Ctrl-C
     if calibrate and cls.task == "rating" and not isinstance(fitted.model, Posterior) and len(train) >= 100:
         calibrate_intervals(fitted, made.config)
     return fitted
 
 
 def check_values(model: str, task: Task, kind: Kind, limits: tuple[float, float], columns: Columns) -> None:
-    """DataError where a rating model is to learn from counts or events, or from values that are all alike."""
+    """Raise DataError if a rating model is to learn from counts or events, or from values that are all equal."""
     low, high = limits
     if task == "rating" and kind == "counts":
         column = f" of column {columns.rating!r}" if columns.rating else ""
         raise DataError(
-            f"the values{column} are counts, from {low:g} to {high:g}, and {model} predicts"
-            " ratings; take a ranker such as 'ials', or model='auto-ranking'; if they are grades, read them with"
+            f"the values{column} are counts, from {low:g} to {high:g}, and {model} predicts ratings; use a ranker such"
+            " as 'ials', or model='auto-ranking'; if they are grades, read them with"
             " kind='ratings' (on the command line --kind ratings)"
         )
     if task == "rating" and kind == "events" and low != high:
         raise DataError(
-            f"the rows are events, and {model} predicts ratings; take a ranker such as 'ials', or model='auto-ranking'"
+            f"the rows are events, and {model} predicts ratings; use a ranker such as 'ials', or model='auto-ranking'"
         )
     if task == "rating" and low == high:
         raise DataError(
-            f"all values are alike, so there are no ratings for {model} to predict; "
-            "take a ranker, or model='auto-ranking'"
+            f"all values are equal, so there are no ratings for {model} to predict; use a ranker, or"
+            " model='auto-ranking'"
         )
 
 
 def from_learner(learn: Learner) -> Fitted:
-    """The state around the model of a Learner, with the losses it recorded."""
+    """Return the state around the model of a Learner, with the losses that it recorded."""
     history = learn.recorder.values
     loss = getattr(learn.model.config, "loss", "mse")
     metrics = {f"valid_{loss}": history[-1][1]} if history and np.isfinite(history[-1][1]) else {}
@@ -100,7 +101,7 @@ def from_learner(learn: Learner) -> Fitted:
 
 
 def prepared(ratings: Any, user_features: Any, item_features: Any) -> Interactions | Split:
-    """Rows to train on from anything that :func:`cofactor.read` takes, with the features asked for."""
+    """Return rows to train on from anything that :func:`cofactor.read` takes, with the requested features."""
     data = ratings if isinstance(ratings, (Interactions, Split)) else read(ratings)
     check_trainable(data.train if isinstance(data, Split) else data)
     if user_features is None and item_features is None:

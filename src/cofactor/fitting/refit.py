@@ -1,4 +1,4 @@
-"""Training again on more ratings, with vectors that stay comparable with the old ones."""
+"""Train again on more ratings, with vectors that stay comparable to the old ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 
 def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool, changes: dict[str, Any]) -> Fitted:
-    """The work of :meth:`Recommender.refit`."""
+    """Do the work of :meth:`Recommender.refit`."""
     if not is_registered(rec.name):
         raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
     check_bool("verbose", verbose)
@@ -57,14 +57,14 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
     )
     began = found.metrics.setdefault("warm_start", 0.0)
     if shorter:
-        if not began:  # there was nothing to go on from, so it needs its usual epochs
+        if not began:  # it could not start from the old vectors, so it needs its usual epochs
             return refit(rec, data, seed, False, verbose, changes)
         usual = {name: getattr(old, name) for name in shorter if name not in changes}
         found.model.config = dataclasses.replace(found.model.config, **usual)
-        if rec.intervals is not None and len(found.data) >= 100:  # by a model with the usual epochs, as ever
+        if rec.intervals is not None and len(found.data) >= 100:  # otherwise a model with the usual epochs
             calibrate_intervals(found, dataclasses.replace(old, **changes))
     if verbose and not began:
-        say(f"trained afresh: {_why(rec, going_on)}")
+        say(f"trained from random values: {_why(rec, going_on)}")
     rotation, drift = turned(rec, found)
     found.rotation = rotation
     if np.isfinite(drift):
@@ -73,11 +73,11 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
 
 
 def with_newer(old: Interactions, newer: Interactions) -> Interactions:
-    """The rows of both, new users and items among them; rows of the same user and item become one as in ``old``: of
-    ratings the last counts, counts are summed.
+    """Return the rows of both tables, with new users and items. Rows of the same user and item are merged as in
+    ``old``: the last rating counts, and counts are summed.
 
-    Side tables and features of users and items are kept; those that only ``newer`` knows have none. DataError where the
-    ids of ``newer`` are written otherwise than in ``old``, so that each user or item would be there twice.
+    Side tables and features are kept; users and items that only ``newer`` knows have none. Raises DataError if the ids
+    of ``newer`` are written differently, so that users or items would be duplicated.
     """
     _check_same_ids(old, newer)
     parts = splits.given(old.events, newer.events)
@@ -105,24 +105,25 @@ def with_newer(old: Interactions, newer: Interactions) -> Interactions:
 
 
 def _check_same_ids(old: Interactions, newer: Interactions) -> None:
-    """DataError where no id of newer rows is known, or where most are known ones apart from capital letters, blanks, or
-    zeros at their start."""
+    """Raise DataError if no id of the newer rows is known, or if most differ from known ones only in case, blanks or
+    leading zeros."""
     strange: dict[str, pl.Series] = {}
     for side in ("user", "item"):
         mine, theirs = getattr(old, f"{side}_ids"), getattr(newer, f"{side}_ids")
         if mine.dtype != theirs.dtype:
-            return  # told elsewhere
+            return  # reported elsewhere
         strange[side] = theirs.values.filter(pl.Series(mine.encode(theirs.values) < 0))
         if mine.dtype == pl.String and 2 * len(strange[side]) > len(theirs):
             for spelled, apart in (
-                (without_case, "capital letters and blanks"),
-                (_without_zeros, "zeros at their start"),
+                (without_case, "case and blanks"),
+                (_without_zeros, "leading zeros"),
             ):
                 twins = strange[side].filter(spelled(strange[side]).is_in(spelled(mine.values).implode()))
                 if 2 * len(twins) > len(theirs):
                     raise DataError(
-                        f"{len(twins):,} of the {len(theirs):,} {side}s of the newer rows, such as {twins[0]!r}, are"
-                        f" known ones apart from {apart}, and would be there twice; write them as in the training data"
+                        f"{len(twins):,} of the {len(theirs):,} {side}s of the newer rows, such as {twins[0]!r},"
+                        f" differ from known ones only in {apart}, and would be duplicates; write them as in the"
+                        " training data"
                     )
     users, items = strange["user"], strange["item"]
     if len(users) < newer.n_users or len(items) < newer.n_items:
@@ -131,7 +132,7 @@ def _check_same_ids(old: Interactions, newer: Interactions) -> None:
         (old.item_ids.encode(users) >= 0).any() and (old.user_ids.encode(items) >= 0).any()
     )
     hint = (
-        "the columns of users and items seem to be swapped: name them with user=... and item=... (on the command line"
+        "the columns of users and items seem to be swapped; name them with user=... and item=... (on the command line"
         " --user, --item)"
         if swapped
         else "check the columns and how ids are written, or fit a model to both tables together"
@@ -146,23 +147,27 @@ def _without_zeros(ids: pl.Series) -> pl.Series:
 
 
 def _columns_of(features: Features | None) -> list[str] | None:
-    """The columns of a side table that features were made of."""
+    """Return the columns of a side table that features were made from."""
     return None if features is None else list(dict.fromkeys(name.partition("=")[0] for name in features.names))
 
 
 def _why(rec: Fitted, going_on: bool) -> str:
-    """Why training did not go on from the old vectors, in words."""
+    """Return, in words, why training did not start from the old vectors."""
     if not going_on and by_gradient(rec.model.config):
-        return f"{rec.name} learns by gradient steps, and is a little worse when it goes on; warm=True does it anyhow"
-    return f"{rec.name} has no vectors that training could go on from"
+        return (
+            f"{rec.name} learns by gradient steps, and gets slightly worse when it starts from old vectors;"
+            " warm=True does so anyway"
+        )
+    return f"{rec.name} has no vectors that training could start from"
 
 
 @one_thread()
 def turned(old: Fitted, new: Fitted) -> tuple[Array | None, float]:
-    """(rotation (k, k), drift): what turns the new vectors onto the old ones, by the items rated in both.
+    """Return (rotation (k, k), drift): the rotation of the new vectors onto the old ones, fitted on items rated in
+    both.
 
-    (None, NaN) where there are no vectors, or too few common items to tell. No rotation where nobody is shown vectors
-    (``HasItemVectors``, as ``neural``): the drift alone.
+    (None, NaN) if there are no vectors, or too few common items. The rotation is None, and only the drift returned, if
+    users never see the vectors (``HasItemVectors``, such as ``neural``).
     """
     before, after = _vectors_of(old.model), _vectors_of(new.model)
     if before is None or after is None:
@@ -179,7 +184,7 @@ def turned(old: Fitted, new: Fitted) -> tuple[Array | None, float]:
 
 
 def _vectors_of(model: Any) -> Array | None:
-    """The item vectors (n_items, k) by which two models are compared."""
+    """Return the item vectors (n_items, k) by which two models are compared."""
     if isinstance(model, HasFactors):
         return model.factors("item")
     return model.item_embedding() if isinstance(model, HasItemVectors) else None

@@ -1,4 +1,4 @@
-"""Training that begins with the vectors of an earlier model instead of random ones."""
+"""Start training from the vectors of an earlier model instead of random ones."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ Array = NDArray[Any]
 
 
 def by_gradient(config: Any) -> bool:
-    """Whether a model with this config learns by gradient steps."""
+    """Return whether a model with this config learns by gradient steps."""
     return isinstance(config, GradientConfig)
 
 
 def continued(config: Any) -> dict[str, Any]:
-    """What a run that begins with trained vectors changes of a config; nothing, unless the config says so."""
+    """Return the config changes of a run that starts from trained vectors. There are none unless the config names
+    some."""
     found: dict[str, Any] = config.continued() if isinstance(config, ContinuedConfig) else {}
     return found
 
 
 def warm_start(learn: Learner, old: Fitted) -> bool:
-    """Put the vectors (and biases) of an earlier model into a Learner that has not begun; whether that could be done.
+    """Put the vectors (and biases) of an earlier model into a Learner that has not started. Returns whether that was
+    possible.
 
-    It can be where training goes in sweeps that solve (ALS and its like) and the stepper's snapshot holds tables of
-    users and items that begin with the model's factors; where the model's factors are the weights that gradient steps
-    change; and where the model knows how to (``WarmStart``, as ``neural`` and ``bayes-mf``).
+    It is possible in three cases: training solves in sweeps (ALS and its like), and the stepper's snapshot holds tables
+    of users and items that begin with the model's factors; the model's factors are the weights that gradient steps
+    change; or the model has its own way (``WarmStart``, such as ``neural`` and ``bayes-mf``).
     """
     if type(learn.model) is not type(old.model):
         return False
-    stepper = learn.stepper  # begins the run, so that there is something to write into
+    stepper = learn.stepper  # starts the run, so that there are arrays to write into
     sides = (
         (learn.train.user_ids, old.data.user_ids, old.data.by_user.counts),
         (learn.train.item_ids, old.data.item_ids, old.data.by_item.counts),
@@ -58,7 +60,7 @@ def warm_start(learn: Learner, old: Fitted) -> bool:
         snapshot = stepper.snapshot()
         found = _fill(snapshot, learn.model, old.model, "user", *users)
         found = _fill(snapshot, learn.model, old.model, "item", *items) and found
-    except NotFittedError:  # a model whose vectors come only with training
+    except NotFittedError:  # a model that has vectors only after training
         return False
     if found:
         stepper.restore(snapshot)
@@ -66,7 +68,8 @@ def warm_start(learn: Learner, old: Fitted) -> bool:
 
 
 def _overwrite(new: HasFactors, old: HasFactors, which: Literal["user", "item"], mine: Array, theirs: Array) -> bool:
-    """Write the old rows over the weights themselves; False where the widths differ or factors are not the weights."""
+    """Write the old rows over the weights. Returns False if the widths differ, or if the factors are not the
+    weights."""
     if new.factors(which).shape[1] != old.factors(which).shape[1] or not new.factors(which).flags.writeable:
         return False
     rows, bias = old.factors(which)[theirs], old.bias(which)[theirs]
@@ -77,7 +80,7 @@ def _overwrite(new: HasFactors, old: HasFactors, which: Literal["user", "item"],
 
 
 def _common(ids: IdMap, olds: IdMap, counts: Array) -> tuple[Array, Array]:
-    """Codes of the ids in both maps that had ratings before (``counts``): in the one, and in the other."""
+    """Return the codes of the ids in both maps that had ratings before (``counts``): in the one, and in the other."""
     theirs = olds.encode(ids.values)
     mine = np.flatnonzero((theirs >= 0) & (counts[np.maximum(theirs, 0)] > 0))
     return mine, theirs[mine]
@@ -86,7 +89,7 @@ def _common(ids: IdMap, olds: IdMap, counts: Array) -> tuple[Array, Array]:
 def _fill(
     snapshot: State, new: HasFactors, old: HasFactors, which: Literal["user", "item"], mine: Array, theirs: Array
 ) -> bool:
-    """Write the old rows into the table of one side; False where no table, or more than one, could be it."""
+    """Write the old rows into the table of one side. Returns False unless exactly one table qualifies."""
     factors, bias, before = new.factors(which), new.bias(which), old.factors(which)
     n, k = factors.shape
     if not k or before.shape[1] != k:

@@ -1,4 +1,5 @@
-"""The models by name: those of this package, and those that other packages register. Nothing is imported until used."""
+"""The registry of models: those of this package, and those that other packages register. Nothing is imported until
+used."""
 
 from __future__ import annotations
 
@@ -40,39 +41,40 @@ REGISTRY: dict[str, str] = {
 ABOUT: dict[str, str] = {
     "bias": "A mean, and a bias for each user and each item",
     "als": "Biased matrix factorisation by alternating least squares",
-    "svd++": "Factors of users, items and all that a user rated",
+    "svd++": "Factors of users and items, and of all items rated",
     "item-knn": "A user's own ratings of the most similar items",
-    "user-knn": "What the users of the most similar taste gave it",
+    "user-knn": "Ratings of the users with the most similar taste",
     "dot-bias": "The notebook's: factors and biases, by gradient descent",
     "bayes-mf": "Bayesian factors and drift in time, with intervals",
-    "popular": "What most took, overall or lately: one list for all",
+    "popular": "Most popular items, overall or lately: one list",
     "item-cosine": "Items taken by the same users: cosine, TF-IDF, BM25",
     "ease": "A linear item-item model in closed form",
     "ials": "Factors from all pairs, seen and unseen, by weight",
     "slim": "A sparse linear item-item model",
     "graph-filter": "Walks on the graph of users and items, and low-pass",
-    "next-item": "What comes next: counts of transitions, by order",
-    "repeat-buy": "What a user takes again; for lists with seen=True",
-    "bpr": "Factors by pairs: what was taken comes before the rest",
-    "warp": "Factors by pairs, pushed hardest where lists are bad",
-    "blend": "Several rankers, their scores blended",
+    "next-item": "Next item, by counts of transitions in order",
+    "repeat-buy": "Repeat purchases of a user; for seen=True lists",
+    "bpr": "Factors from pairs: taken items before the others",
+    "warp": "Factors from pairs; bad ranks are pushed hardest",
+    "blend": "A weighted blend of the scores of several rankers",
     "neural": "A neural network over embeddings (torch extra)",
 }
-"""Name -> what it is, in a line that fits a terminal of 80 columns beside name and task (56)."""
+"""Name -> a description of at most 56 characters, which fits a terminal of 80 columns beside name and task."""
 
 
 @functools.cache
 def plugins() -> dict[str, str]:
-    """Models that installed packages register under the entry point group ``cofactor.models``: name -> module:class.
+    """Return the models that installed packages register under the entry point group ``cofactor.models``: name ->
+    module:class.
 
-    A name of this package's own cannot be taken over.
+    They cannot replace a model of this package.
     """
     found = importlib.metadata.entry_points(group="cofactor.models")
     return {one.name: one.value for one in found if one.name not in REGISTRY}
 
 
 def is_registered(name: str) -> bool:
-    """Whether there is a model of this name, here or in a package that registers one."""
+    """Return whether there is a model of this name, here or in a package that registers one."""
     return name in REGISTRY or name in plugins()
 
 

@@ -1,11 +1,11 @@
 """``als``: matrix factorisation with biases by alternating least squares.
 
-A row's factors and bias are one ridge regression with the other side held fixed. How strong the ridge is:
+A row's factors and bias are one ridge regression, with the other side held fixed. The ridge is one of two:
 
 - learned from the data (the default): variational Bayes (Lim & Teh 2007) with independent factors. Every number has a
-  variance besides its value; a row's ridge is the noise over the prior's variance, plus the variances of all that
-  the row has met. Noise and priors are measured again after each sweep, so there is nothing to tune, and factors that
-  the data do not support shrink to nothing.
+  variance besides its value. A row's ridge is the noise divided by the prior's variance, plus the variances of the
+  other side's rows that it has met. Noise and priors are estimated after each sweep, so there is nothing to tune, and
+  factors without support in the data shrink to zero.
 - ``reg`` above 0: ``reg * count ** nu`` for a row of ``count`` ratings (Zhou et al. 2008, nu = 1; Rendle et al. 2021).
 """
 
@@ -34,13 +34,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ALSConfig:
-    """Parameters of ``als``; defaults chosen on parts of the training rows of ml-100k, ml-1m and MovieTweetings."""
+    """Parameters of ``als``. The defaults were chosen on parts of the training rows of ml-100k, ml-1m and
+    MovieTweetings."""
 
     n_factors: int = option(16, "length of the vectors", Search(4, 64, log=True))
     epochs: int = option(30, "sweeps over all items, then all users", Search(10, 40))
     reg: float = option(0.0, "ridge of a row: reg * count ** nu; 0: learned from the data")
     nu: float = option(
-        0.5, "how the ridge grows with the ratings of a row (0: not, 1: in proportion), with reg above 0"
+        0.5, "power of the count with which the ridge grows (0: constant, 1: proportional), with reg above 0"
     )
     reg_user: float = option(4.0, "pseudo-ratings at the mean added to each user (shrinkage), with reg above 0")
     reg_item: float = option(2.0, "pseudo-ratings at the mean added to each item (shrinkage), with reg above 0")
@@ -52,8 +53,8 @@ class ALSConfig:
 class ALS(BiasedFactors):
     """Biased matrix factorisation by alternating least squares, with count-scaled regularisation.
 
-    ``spread`` holds the variances of the item table (no rows where the ridge is not learned) and
-    ``ridge`` (k + 1,) the ridge of a user's row: with them, folding a user in is the same solve as in training.
+    ``spread`` holds the variances of the item table (no rows where the ridge is not learned) and ``ridge`` (k + 1,) the
+    ridge of a user's row: with them, folding in a user is the same solve as in training.
     """
 
     name: ClassVar[str] = "als"
@@ -67,7 +68,8 @@ class ALS(BiasedFactors):
 
     @classmethod
     def cost(cls, config: ALSConfig, size: TableSize) -> Cost:
-        """Both groupings of the table; tables of both sides, and of variances where the ridge is learned."""
+        """Return the cost: the table grouped both ways; the tables of both sides, and of variances if the ridge is
+        learned."""
         n, rows, k = size.ratings, size.users + size.items, config.n_factors
         tables = 4 * (k + 1) * rows * (1 if config.reg > 0 else 2)
         kept = 2 * GROUPED * n + 16 * rows + tables
@@ -76,11 +78,11 @@ class ALS(BiasedFactors):
         return Cost(memory, kept, 2.0 * config.epochs * n * k**2, f"{config.epochs} sweeps x n x k^2, k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> ALSStepper:
-        """Begin with random factors, and biases from two sweeps without them."""
+        """Start from random factors, and biases from two sweeps without factors."""
         return ALSStepper(self, data, rng)
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, k + 1): factors and bias of users with these ratings, by the solve of training."""
+        """Return float32 (n, k + 1): factors and bias of users with these ratings, by the solve of training."""
         mean, _, _, items = self.tables()
         spread, ridge = fitted(self.spread, self.name), fitted(self.ridge, self.name)
         table = np.zeros((histories.n_rows, len(ridge)), dtype=np.float32)
@@ -89,7 +91,8 @@ class ALS(BiasedFactors):
         return table
 
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
-        """float64 (len(items), 1 + len(positions)): what the fold-ins of these histories give, by one kernel."""
+        """Return float64 (len(items), 1 + len(positions)): the scores of the fold-ins without each entry, by one
+        kernel."""
         mean, _, _, table = self.tables()
         spread, ridge = fitted(self.spread, self.name), fitted(self.ridge, self.name)
         rated, values = history.row(0)
@@ -103,22 +106,23 @@ class ALS(BiasedFactors):
         return np.asarray(scores, dtype=np.float64)
 
     def seconds_without(self, n: int) -> float:
-        """Each entry takes the solution of ``n_factors + 1`` equations."""
+        """Return the time of solving ``n_factors + 1`` equations for each entry."""
         d = self.config.n_factors + 1
         return float(1e-10 * n * d * d * d)
 
     @property
     def growth(self) -> float:
-        """The power of the count that the ridge grows with: none where the ridge is learned."""
+        """The power of the count with which the ridge grows; 0 if the ridge is learned."""
         return float(self.config.nu) if self.config.reg > 0 else 0.0
 
     def state(self) -> State:
-        """That of :class:`BiasedFactors`, ``spread`` (n_items or 0, k + 1) and ``ridge`` (k + 1,), all float32."""
+        """Return the state of :class:`BiasedFactors`, ``spread`` (n_items or 0, k + 1) and ``ridge`` (k + 1,), all
+        float32."""
         return super().state() | {"spread": fitted(self.spread, self.name), "ridge": fitted(self.ridge, self.name)}
 
     @classmethod
     def from_state(cls, config: ALSConfig, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = super().from_state(config, state)
         d = config.n_factors + 1
         model.spread = stored(state, "spread", np.float32, (0 if config.reg > 0 else len(state["items"]), d))
@@ -127,7 +131,7 @@ class ALS(BiasedFactors):
 
 
 class ALSStepper(Stepper):
-    """One sweep solves all items, then all users: these are then what a fold-in of the same ratings gives."""
+    """One sweep solves all items, then all users. A user's row is thus what a fold-in of the same ratings gives."""
 
     def __init__(self, model: ALS, data: Interactions, rng: np.random.Generator) -> None:
         self.model, self.n = model, weight_of(data.by_user)
@@ -139,7 +143,7 @@ class ALSStepper(Stepper):
         model.spread, model.ridge = self.items.spread, self._ridge(self.users, model.config.reg_user)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep; returns the training mean squared error."""
+        """Run one sweep. Returns the training mean squared error."""
         c, users, items, noise = self.model.config, self.users, self.items, float(self.noise[0])
         growth = self.model.growth
         ridge = self._ridge(items, c.reg_item)
@@ -169,15 +173,15 @@ class ALSStepper(Stepper):
         return found | {"noise": self.noise, "sweeps": self.sweeps, "ridge": fitted(self.model.ridge, "als")}
 
     def snapshot(self) -> State:
-        """Copies of both tables, their variances, the priors, the noise and the number of sweeps."""
+        """Return copies of both tables, their variances, the priors, the noise and the number of sweeps."""
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         for name, array in self._arrays().items():
             array[...] = state[name]
 
 
 def fixed_ridge(config: ALSConfig, reg_bias: float) -> Array:
-    """float32 (k + 1,): the ridge where it is not learned."""
+    """Return float32 (k + 1,): the ridge if it is not learned."""
     return np.append(np.full(config.n_factors, config.reg), reg_bias).astype(np.float32)

@@ -1,12 +1,11 @@
-"""``blend``: a weighted sum of several models' scores, weights chosen on held-out training rows.
+"""``blend``: a weighted sum of several models' scores, with weights chosen on held-out training rows.
 
-Each model's scores are standardised for each user over the items that the user has not. The weights come from bagged
-greedy selection with replacement (Caruana et al. 2004): the model that helps NDCG most is added again and again, which
-overfits far less than a free search. Any registered model that sweeps or solves can take part, rating models too.
+Each model's scores are standardised for each user over the items that the user does not have. The weights come from
+bagged greedy selection with replacement (Caruana et al. 2004): each step adds the model that helps NDCG most, which
+overfits far less than a free search. Any registered model that sweeps or solves can take part, including rating models.
 
-The rows held out are those that ``auto-ranking`` holds out (``base/windows.py``): the future where there are times,
-else random rows of each of some users. A model that chooses settings inside training does so once: what it chose there
-is kept for all rows.
+The held-out rows are those of ``auto-ranking`` (``base/windows.py``): the future if there are times, else random rows
+of some users. A model that chooses settings inside training does so once; they are kept for all rows.
 """
 
 from __future__ import annotations
@@ -49,18 +48,18 @@ Array = NDArray[Any]
 _NAME = "blend"
 DENSE = ("ials", "ease", "slim", "als", "ials:n_factors=32", "svd++")
 SPARSE = ("graph-filter", "ease", "ials", "item-cosine")
-"""What is blended where no models are named: of tables with more than ``FILLED`` of all pairs, and of others."""
+"""The default models: for tables with more than ``FILLED`` of all pairs, and for others."""
 NAMES = ("ials", "ease", "slim", "als", "graph-filter", "item-cosine", "ials:n_factors=32", "svd++")
 FIRST = 6
-"""Both, in the order of a trained blend's weights: what is new comes last, so that older bundles, which have fewer
-weights (``FIRST`` at least), open."""
+"""Both, in the order of a trained blend's weights. New models are appended, so that older bundles with fewer weights
+(at least ``FIRST``) can be opened."""
 FILLED = 0.01
 _LARGE = 1_000_000
-"""Rows from which on there is one window to choose by: it has users enough."""
+"""From this many rows on, a single window is used: it has enough users."""
 
 
 _COMPILING = 1.3e8
-"""Bytes that numba takes to compile the kernels of all parts, as measured beside the most that training has later."""
+"""Bytes for compiling the kernels of all parts, as measured relative to the later peak of training."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +68,24 @@ class BlendConfig:
 
     models: tuple[str, ...] = option(
         (),
-        "registered models, by name, with settings as in popular:half_life=7; none: six of dense tables, or four",
+        "registered models by name, with settings as in popular:half_life=7; none: six for dense tables, else four",
     )
-    weights: tuple[float, ...] = option((), "one a model; none: chosen on held-out rows")
+    weights: tuple[float, ...] = option((), "one per model; none: chosen on held-out rows")
     share: float | None = option(
-        None, "part of the rows held out to choose weights by; none: the last tenth by time, or a fifth of each user's"
+        None, "share of the rows held out to choose weights; none: the last tenth by time, or a fifth of each user's"
     )
     held_out: str = option(
-        "auto", "auto: the future where there are times, else random rows of some users; random: such rows in any case"
+        "auto", "auto: the future if there are times, else random rows of some users; random: always such rows"
     )
     relevant: float | None = option(
         None,
-        "held-out ratings from this one up are relevant; none: from the median up, or all where each user's last is",
+        "lowest relevant held-out rating; none: the median, or any if each user's last row is held out",
     )
     n: int = option(10, "length of the lists that weights are chosen for")
     rounds: int = option(20, "steps of the greedy selection")
-    half_life: float = option(0.0, "days after which a row counts half, in the models that know it; 0: their own")
+    half_life: float = option(
+        0.0, "days after which a row counts half, in models with a half-life; 0: each model's own"
+    )
 
     def __post_init__(self) -> None:
         names = [one.partition(":")[0] for one in self.models]
@@ -103,7 +104,7 @@ class BlendConfig:
         check_half_life(self.half_life)
 
     def for_table(self, ratings: int, users: int, items: int) -> tuple[str, ...]:
-        """The models that are trained on a table of this size."""
+        """Return the models that are trained on a table of this size."""
         return self.models or (DENSE if ratings > FILLED * users * items else SPARSE)
 
     @property
@@ -113,7 +114,7 @@ class BlendConfig:
 
 
 class Blend(ScoresAsState):
-    """A weighted blend of the scores of several rankers, weights chosen on held-out rows.
+    """A weighted blend of the scores of several rankers, with weights chosen on held-out rows.
 
     A user's state is the row of blended scores. ``parts`` are the trained models with a weight above zero.
     """
@@ -135,14 +136,15 @@ class Blend(ScoresAsState):
 
     @classmethod
     def cost(cls, config: BlendConfig, size: TableSize) -> Cost:
-        """That of the models, one after the other, which share the table by user; before that, where weights are chosen
-        on held-out rows, the same on the rows of each window, and the scores of all models for a block of users."""
+        """Return the cost of the models, trained one after the other, which share the table by user. If weights are
+        chosen on held-out rows, the same on the rows of each window comes before, with the scores of all models for a
+        block of users."""
         models = config.for_table(size.ratings, size.users, size.items)
         parts = [_trainable(name, config) for name in models]
         costs = [part.cost(settings, size) for part, settings in parts]
         n, searched = size.ratings, not config.weights
         kept, memory = _in_turn(costs, GROUPED * n)
-        memory += 4e6  # modules of the choice
+        memory += 4e6  # modules that choose the weights
         if searched:
             share = config.share or (FUTURE if size.timed else PART)
             most = min(max(SCORES // max(size.items, 1), 500), 5000, size.users)
@@ -150,7 +152,9 @@ class Blend(ScoresAsState):
             inner = size.part(1 - share)
             left, training = _in_turn([part.cost(settings, inner) for part, settings in parts], GROUPED * inner.ratings)
             block = min(most, max(BLOCK // max(size.items, 1), 1)) * size.items
-            near = NEAR * (1 + (len(parts) - 1) / 2)  # each model adds about half: they agree on the others
+            near = NEAR * (
+                1 + (len(parts) - 1) / 2
+            )  # each further model adds about half: the models agree on most items
             listed = 4.0 * len(parts) * most * min(near, size.items)
             rows = (20.0 if size.timed else 12.0) * n
             memory = max(memory, windows * rows + max(training, left + (4 * len(parts) + 14) * block + 2 * listed))
@@ -159,7 +163,7 @@ class Blend(ScoresAsState):
         return Cost(memory, kept, work, f"the sum over {', '.join(models)}", libraries, _COMPILING)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """ConfigError for a model that does not exist, trains by batches, or cannot score a new user."""
+        """Raise ConfigError for a model that does not exist, trains by batches, or cannot score a new user."""
         check_timed(self.name, self.config.half_life, data)
         for name in _taken(self.config, data):
             _trainable(name, self.config)
@@ -183,7 +187,7 @@ class Blend(ScoresAsState):
         self.parts = {name: trained(name, configs[name], data, seed) for name in used}
 
     def tried(self) -> list[dict[str, Any]]:
-        """What each part reached alone on the rows held out, and its weight."""
+        """Return what each part reached alone on the held-out rows, and its weight."""
         found = self.search
         if found is None or found.values is None:
             return []
@@ -203,7 +207,7 @@ class Blend(ScoresAsState):
         ]
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), n_items): their scores."""
+        """Return float32 (len(users), n_items): their scores."""
         users = np.asarray(users)
         popular = fitted(self.popularity, self.name)
         assert self.history is not None
@@ -213,14 +217,14 @@ class Blend(ScoresAsState):
         return out
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, n_items): the scores of users with these ratings."""
+        """Return float32 (n, n_items): the scores of users with these ratings."""
         popular = fitted(self.popularity, self.name)
         out = self._mixed(histories, lambda model: model.scores_from(model.fold_in(histories)))
         out[histories.counts == 0] = popular
         return out
 
     def scores_from(self, user_state: Array) -> Array:
-        """The state is the scores: a copy."""
+        """Return a copy: the state is the scores."""
         return np.array(user_state, dtype=np.float32)
 
     def _mixed(self, rows: CSR, scores: Any) -> Array:
@@ -231,12 +235,13 @@ class Blend(ScoresAsState):
         return out
 
     def shape(self) -> tuple[int, int]:
-        """(users, items) of the training data."""
+        """Return (users, items) of the training data."""
         assert self.history is not None
         return self.history.n_rows, self.history.n_cols
 
     def state(self) -> State:
-        """``weights`` (models,), ``popularity``, ``history_...``, and each part's arrays as ``<model>.<array>``."""
+        """Return ``weights`` (models,), ``popularity``, ``history_...``, and each part's arrays as
+        ``<model>.<array>``."""
         weights, popular = fitted(self.weights, self.name), fitted(self.popularity, self.name)
         assert self.history is not None
         parts = {f"{name}.{k}": v for name, model in self.parts.items() for k, v in model.state().items()}
@@ -244,10 +249,10 @@ class Blend(ScoresAsState):
 
     @classmethod
     def from_state(cls, config: BlendConfig, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = cls(config)
         weights = stored(state, "weights", np.float32, (None,))
-        older = not config.models and FIRST <= len(weights) < len(NAMES)  # of versions that had fewer models
+        older = not config.models and FIRST <= len(weights) < len(NAMES)  # versions that had fewer models
         model.weights = np.append(weights, np.zeros(len(NAMES) - len(weights), np.float32)) if older else weights
         if len(model.weights) != len(config.names):
             wanted = len(config.names)
@@ -267,8 +272,8 @@ class Blend(ScoresAsState):
 
 
 def _taken(c: BlendConfig, data: Interactions) -> tuple[str, ...]:
-    """The models that are trained on these rows: where rows have weights, and no models are named, those that know
-    them."""
+    """Return the models that are trained on these rows. If rows have weights and no models are named: those that
+    support them."""
     models = c.for_table(len(data), data.n_users, data.n_items)
     if c.models or data.weights is None:
         return models
@@ -276,8 +281,8 @@ def _taken(c: BlendConfig, data: Interactions) -> tuple[str, ...]:
 
 
 def _in_turn(costs: Sequence[Cost], shared: float) -> tuple[float, float]:
-    """Bytes that models keep which are trained one after the other, and the most that they have meanwhile; ``shared``:
-    bytes that each of them counts, and that there are once."""
+    """Return the bytes kept by models that are trained one after the other, and their peak. ``shared``: bytes that each
+    of them counts but that exist only once."""
     kept = most = shared
     for cost in costs:
         most = max(most, kept - shared + cost.memory)
@@ -286,25 +291,25 @@ def _in_turn(costs: Sequence[Cost], shared: float) -> tuple[float, float]:
 
 
 def _trainable(spec: str, c: BlendConfig) -> tuple[Any, Any]:
-    """The class and the config of a part."""
+    """Return the class and the config of a part."""
     name, settings = parse_spec(spec)
     kind: Any = model_class(name)
     if not hasattr(kind, "fold_in") or kind.kind == "batch":
-        raise ConfigError(f"blend cannot use {name}: it takes models that sweep or solve and can score a new user")
+        raise ConfigError(f"blend cannot use {name}; it needs models that sweep or solve and can score a new user")
     if c.half_life and any(field.name == "half_life" for field in fields(kind.Config)):
         settings.setdefault("half_life", c.half_life)
     return kind, make_config(kind.Config, settings)
 
 
 def trained(name: str, config: Any, data: Interactions, seed: int) -> Model:
-    """The model with these settings, trained on all of ``data``."""
+    """Train the model with these settings on all of ``data``."""
     return fit_model(data, model_class(name.partition(":")[0])(config), seed=seed).model
 
 
 @dataclass(frozen=True)
 class Search:
-    """``weights`` float64 (models,), they sum to 1; ``values``: NDCG of each model alone on the rows that were
-    ``held_out`` (in words); None where none could be."""
+    """The result of choosing weights. ``weights`` float64 (models,), which sum to 1; ``values``: NDCG of each model
+    alone on the rows that were ``held_out`` (in words), None if none could be."""
 
     models: tuple[str, ...]
     weights: Array
@@ -313,9 +318,9 @@ class Search:
 
 
 def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Search:
-    """Weights by bagged greedy selection on held-out rows.
+    """Choose weights by bagged greedy selection on held-out rows.
 
-    ``configs`` has each model's settings; what a model chose inside training is written there.
+    ``configs`` has each model's settings. Settings that a model chooses inside training are written into it.
     """
     equal = Search(tuple(configs), np.full(len(configs), 1 / len(configs)))
     if len(data) < 2 or len(configs) == 1:
@@ -324,7 +329,9 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[
         windows = ranking_windows(data, seed, c.share, 1 if len(data) > _LARGE else WINDOWS, c.held_out == "auto")
     except DataError:  # too few rows to hold any out
         return equal
-    found = [standing(window, data, c, seed, configs) for window in reversed(windows)]  # the newest decides settings
+    found = [
+        standing(window, data, c, seed, configs) for window in reversed(windows)
+    ]  # the newest window decides settings
     able = [one for one in found if one is not None]
     if not able:
         return equal
@@ -336,7 +343,8 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[
 
 
 def standing(window: Split, data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Standing | None:
-    """How the models, trained on the first part of a window, list the second; None where nobody has rows in both."""
+    """Return the lists of the models, trained on the first part of a window, for the second; None if no user has rows
+    in both."""
     train, good = window.train, window.valid
     if data.kind == "ratings" and not (c.relevant is None and comes_next(window)):
         floor = float(np.median(data.values)) if c.relevant is None else c.relevant

@@ -1,7 +1,7 @@
-"""``bpr`` and ``warp``: factors learned from pairs, an item that a user has against one that the user has not.
+"""``bpr`` and ``warp``: factors learned from pairs, an item that a user has against one that the user does not have.
 
-Rendle, Freudenthaler, Gantner & Schmidt-Thieme (2009); Weston, Bengio & Usunier (2011). The two differ in how the other
-item is found. Serial, hence deterministic.
+Rendle, Freudenthaler, Gantner & Schmidt-Thieme (2009); Weston, Bengio & Usunier (2011). The two differ in how they draw
+the other item. Training is serial, hence deterministic.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cofactor.models.base.strength import check_min_weight, strength_of, weighte
 Array = NDArray[Any]
 
 FOLDED = 20
-"""Entries up to which what leaving one out does is found by fold-ins."""
+"""Up to this many entries, the effect of leaving one out is found by fold-ins."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class BprConfig(GradientConfig):
     n_factors: int = option(64, "length of the embeddings", Search(16, 256, log=True))
     epochs: int = option(150, "passes over the rows", Search(20, 200, log=True))
     lr: float = option(0.02, "learning rate", Search(0.005, 0.2, log=True))
-    reg: float = option(0.01, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
+    reg: float = option(0.01, "decay of the rows of each pair", Search(0.0005, 0.2, log=True))
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
@@ -47,7 +47,9 @@ class BprConfig(GradientConfig):
         if self.n_factors < 1 or self.epochs < 1:
             raise ConfigError(f"n_factors={self.n_factors}, epochs={self.epochs}: both must be at least 1")
         if not (self.lr > 0 and self.reg >= 0 and self.lr * self.reg < 1):
-            raise ConfigError(f"lr={self.lr}, reg={self.reg}: lr must be above 0, reg not below, their product below 1")
+            raise ConfigError(
+                f"lr={self.lr}, reg={self.reg}: lr must be above 0, reg at least 0, their product below 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class WarpConfig(BprConfig):
     """Parameters of ``warp``."""
 
     epochs: int = option(40, "passes over the rows", Search(5, 100, log=True))
-    reg: float = option(0.05, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
-    trials: int = option(30, "other items drawn at most, until one scores too high", Search(5, 100, log=True))
-    margin: float = option(1.0, "by how much an item that the user has should be ahead")
+    reg: float = option(0.05, "decay of the rows of each pair", Search(0.0005, 0.2, log=True))
+    trials: int = option(30, "maximal number of other items drawn, until one scores too high", Search(5, 100, log=True))
+    margin: float = option(1.0, "margin by which an item that the user has should score higher")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,7 +68,7 @@ class WarpConfig(BprConfig):
 
 
 class Bpr(FactorRanker):
-    """BPR (Rendle et al., 2009): factors and item biases that put taken items before others, pair by pair."""
+    """BPR (Rendle et al., 2009): factors and item biases that rank taken items before others, pair by pair."""
 
     name: ClassVar[str] = "bpr"
     Config: ClassVar[type[BprConfig]] = BprConfig
@@ -76,7 +78,8 @@ class Bpr(FactorRanker):
 
     @classmethod
     def cost(cls, config: BprConfig, size: TableSize) -> Cost:
-        """The table by user with weights, the order of a pass; both tables, and one of them again at the start."""
+        """Return the cost: the table by user with weights, the order of a pass; both tables, and one of them again at
+        the start."""
         n, k = size.ratings, config.n_factors
         tables = 4 * (k + 1) * (size.users + size.items)
         kept = (GROUPED + 8) * n + tables
@@ -91,8 +94,8 @@ class Bpr(FactorRanker):
         return BprStepper(self, data, rng)
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, k): the same passes over the user's rows alone, items held fixed. A user's result does not depend
-        on the others of the block."""
+        """Run the same passes over the user's rows alone, with items held fixed: float32 (n, k). A user's result does
+        not depend on the others of the block."""
         items, bias = (np.require(a, requirements="W") for a in (self.factors("item"), self.bias("item")))
         c = self.config
         rows = weighted(histories, fitted(self.range, self.name), c.min_rating_weight)
@@ -104,7 +107,7 @@ class Bpr(FactorRanker):
         return out
 
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
-        """float64 (len(items), 1 + len(positions)): of short histories by a fold-in of each that remains, of
+        """Return float64 (len(items), 1 + len(positions)): for short histories by a fold-in of each remainder, for
         longer ones by Newton steps (``base/pairwise.py``)."""
         at = np.asarray(positions)
         if len(history.indices) <= FOLDED:
@@ -151,7 +154,7 @@ class BprStepper(Stepper):
         self.passes = 0
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One pass; returns its mean loss."""
+        """Run one pass. Returns its mean loss."""
         order = np.random.default_rng([int(self.random[0]), self.passes]).permutation(len(self.owner))
         m = self.model
         users, items, bias = m.factors("user"), m.factors("item"), m.bias("item")
@@ -162,13 +165,13 @@ class BprStepper(Stepper):
         return np.array([loss])
 
     def snapshot(self) -> State:
-        """Copies of the factors and biases, and where the random numbers stand."""
+        """Return copies of the factors and biases, and the state of the random numbers."""
         m = self.model
         tables = {"users": m.factors("user"), "items": m.factors("item"), "bias": m.bias("item"), "random": self.random}
         return {**{name: table.copy() for name, table in tables.items()}, "passes": np.array(self.passes)}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         m = self.model
         m.factors("user")[:], m.factors("item")[:], m.bias("item")[:] = state["users"], state["items"], state["bias"]
         self.random[:] = state["random"]
@@ -176,5 +179,5 @@ class BprStepper(Stepper):
 
 
 def draws(c: BprConfig) -> tuple[int, float]:
-    """The kernel's ``trials`` and ``margin``."""
+    """Return the kernel's ``trials`` and ``margin``."""
     return (c.trials, c.margin) if isinstance(c, WarpConfig) else (0, 0.0)

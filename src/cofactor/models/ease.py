@@ -1,4 +1,4 @@
-"""``ease``: item weights in closed form, without a diagonal (Steck 2019, "Embarrassingly shallow autoencoders")."""
+"""``ease``: item weights in closed form, with a zero diagonal (Steck 2019, "Embarrassingly shallow autoencoders")."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class EaseConfig:
     half_life: float = half_life_option()
     propensity: float = propensity_option()
     dropout: float = option(
-        0.0, "denoising: the chance that an item is missing from a history (Steck 2020); 0: none", Search(0.0, 0.7)
+        0.0, "denoising: the probability that an item is missing from a history (Steck 2020); 0: none", Search(0.0, 0.7)
     )
     neighbours: int | None = option(
-        None, "regress each item on so many of its nearest; 0: on all; none: on 150 where there are over 8,000 items"
+        None, "number of nearest items that each item is regressed on; 0: all; none: 150 if there are over 8,000 items"
     )
     local_reg: float | None = option(
         None, "neighbours: added to the diagonal; none: chosen on a part of the items inside training"
     )
-    max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
+    max_gb: float = option(8.0, "refuse to start if more memory than this is needed", endless=True)
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
@@ -71,7 +71,7 @@ class EaseConfig:
 
 
 class Ease(HistoryRanker):
-    """EASE (Steck, 2019): a linear item-item model in closed form, dense or on each item's nearest.
+    """EASE (Steck, 2019): a linear item-item model in closed form, dense or on each item's nearest items.
 
     ``weights`` are float32 (n_items, n_items), dense; with ``neighbours``, CSR.
     """
@@ -84,13 +84,13 @@ class Ease(HistoryRanker):
         self.local_reg: float | None = None
 
     def settled(self) -> EaseConfig:
-        """The config with the penalty that training chose, where it chose one."""
+        """Return the config with the penalty that training chose, if it chose one."""
         return replace(self.config, local_reg=self.local_reg)  # type: ignore[no-any-return]
 
     @classmethod
     def cost(cls, config: EaseConfig, size: TableSize) -> Cost:
-        """The table by user and by item; one square matrix of the items, inverted in place, or the sparse Gram matrix
-        and the neighbours."""
+        """Return the cost: the table by user and by item; one square matrix of the items, inverted in place, or the
+        sparse Gram matrix and the neighbours."""
         n, items, k = size.ratings, float(size.items), near_of(config, size.items)
         if k:
             near, entries = items * k, min(size.pairs_by_user, items**2)
@@ -104,7 +104,7 @@ class Ease(HistoryRanker):
         return Cost(memory, kept, work, "I^3; I x I matrix in memory", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """ConfigError, with a forecast, where the matrix would not fit ``max_gb``."""
+        """Raise ConfigError, with a forecast, if the matrix would not fit ``max_gb``."""
         k = near_of(self.config, data.n_items)
         if not k:
             check_memory(self.name, data.n_items, 1, self.config.max_gb)
@@ -125,19 +125,19 @@ class Ease(HistoryRanker):
 
 
 MANY, NEAREST = 8_000, 150
-"""From how many items on each is regressed on its nearest alone, and on how many."""
+"""From this many items on, each is regressed only on its nearest; and the number of those."""
 USER_POWER = 0.5
-"""With neighbours a user's row counts its length to the minus this power."""
+"""With neighbours, a user's row weighs its length to the power of minus this."""
 LOCAL_REGS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Penalties tried, in units of the mean of the diagonal."""
 PART, USERS, HELD = 0.15, 1500, 0.2
-"""What the penalty is chosen on: a share of the items, so many users, and a share of their entries."""
+"""The penalty is chosen on this share of the items, this many users, and this share of their entries."""
 SHRINK = 1.0
-"""Added to the denominator of the cosine by which items are near."""
+"""Added to the denominator of the cosine between items."""
 
 
 def near_of(config: EaseConfig, n_items: int) -> int:
-    """On how many nearest items each is regressed; 0: on all."""
+    """Return on how many nearest items each is regressed; 0: on all."""
     if config.neighbours is not None:
         return config.neighbours
     dense = n_items <= MANY and 4e-9 * n_items**2 <= config.max_gb
@@ -147,7 +147,8 @@ def near_of(config: EaseConfig, n_items: int) -> int:
 def near_weights(
     rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth: Array | None = None
 ) -> tuple[CSR, float]:
-    """Ridge weights of each item on its ``k`` nearest, and the penalty, which is chosen where it is not given."""
+    """Return the ridge weights of each item on its ``k`` nearest, and the penalty, which is chosen if it is not
+    given."""
     indptr = gram_entries(rows)
     check_entries(int(indptr[-1]), c.max_gb)
     reg = chosen_reg(rows, k, c, rng, worth) if c.local_reg is None else c.local_reg
@@ -156,29 +157,29 @@ def near_weights(
 
 
 def check_entries(entries: int, max_gb: float) -> None:
-    """ConfigError where a sparse Gram matrix of so many entries exceeds ``max_gb``."""
+    """Raise ConfigError if a sparse Gram matrix with this many entries exceeds ``max_gb``."""
     need = 8e-9 * entries
     if need > max_gb:
         raise ConfigError(
             f"ease needs {need:.1f} GB for the items that share users, more than max_gb={max_gb:g}; "
-            "raise max_gb, or take graph-filter, item-cosine or ials"
+            "raise max_gb, or use graph-filter, item-cosine or ials"
         )
 
 
 def by_length(rows: CSR) -> CSR:
-    """Rows weighted so that a user counts its number of entries to the minus ``USER_POWER``."""
+    """Return rows weighted so that a user counts its number of entries to the power of minus ``USER_POWER``."""
     weights = np.maximum(rows.counts, 1) ** (-USER_POWER / 2)
     values = rows.values * np.repeat(weights, rows.counts)
     return rows._replace(values=values.astype(np.float32))
 
 
 def penalties(diagonal: Array, reg: float, dropout: float) -> Array:
-    """float32 (n_items,): what is added to the diagonal; with EDLAE's part for ``dropout``."""
+    """Return float32 (n_items,): the addition to the diagonal, including EDLAE's part for ``dropout``."""
     return np.asarray(np.float32(reg) + np.float32(dropout / (1 - dropout)) * diagonal)
 
 
 def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth: Array | None = None) -> float:
-    """The penalty that ranks held-out entries best, among a part of the items: only these are regressed."""
+    """Return the penalty that ranks held-out entries best, among a part of the items: only these are regressed."""
     split = hold_entries(rows, USERS, HELD, rng, worth)
     part = part_of(rows.n_cols, rng)
     matrix = sparse_gram(by_length(split.rows), gram_entries(split.rows))
@@ -192,12 +193,12 @@ def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth
 
 
 def part_of(n_items: int, rng: np.random.Generator) -> Array:
-    """int64, ascending: the items that are regressed while the penalty is chosen."""
+    """Return int64, ascending: the items that are regressed while the penalty is chosen."""
     return np.sort(rng.permutation(n_items)[: max(round(PART * n_items), min(n_items, 500))])
 
 
 def regs_of(diagonal: Array) -> list[float]:
-    """The penalties tried."""
+    """Return the candidate penalties."""
     mean = max(float(diagonal.mean(dtype=np.float64)), 1e-6)
     return [step * mean for step in LOCAL_REGS]
 
@@ -205,10 +206,10 @@ def regs_of(diagonal: Array) -> list[float]:
 def best_reg(
     split: InnerSplit, part: Array, n_items: int, regs: list[float], regressed: Callable[[list[float]], Iterable[CSR]]
 ) -> float:
-    """The penalty of ``regs`` (ascending) whose weights rank the held-out entries best among the items ``part``.
+    """Return the penalty of ``regs`` (ascending) whose weights rank the held-out entries best among the items ``part``.
 
-    ``regressed``: penalties -> the weights with each. Three in the middle are tried; while the best is the lowest or
-    the highest of those tried, the next one on that side is too. Of equal ones the highest is taken.
+    ``regressed``: penalties -> the weights with each. Three in the middle are tried first. While the best is the lowest
+    or the highest tried so far, the next one on that side is tried too. Of equal ones the highest is chosen.
     """
     place = np.full(n_items, -1, dtype=np.int32)
     place[part] = np.arange(len(part), dtype=np.int32)
@@ -226,7 +227,8 @@ def best_reg(
 
 
 def _among(split: InnerSplit, place: Array, n: int) -> InnerSplit:
-    """The same with items renumbered by ``place``, those of -1 left out; users (positions) with a wanted one."""
+    """Return the split with items renumbered by ``place`` (-1: left out), and only users (positions) with a wanted
+    item."""
 
     def renumbered(part: CSR) -> CSR:
         kept = kept_entries(part, place[part.indices] >= 0)
@@ -238,17 +240,18 @@ def _among(split: InnerSplit, place: Array, n: int) -> InnerSplit:
 
 
 def check_memory(name: str, n_items: int, matrices: int, max_gb: float) -> None:
-    """ConfigError where so many dense n_items² float32 matrices exceed ``max_gb``."""
+    """Raise ConfigError if this many dense n_items² float32 matrices exceed ``max_gb``."""
     need = 4e-9 * matrices * n_items**2
     if need > max_gb:
         raise ConfigError(
             f"{name} needs {need:.1f} GB for {n_items:,} items, more than max_gb={max_gb:g}; "
-            "leave out rare items, raise max_gb, or take ials or item-cosine, which need no square matrix"
+            "leave out rare items, raise max_gb, or use ials or item-cosine, which need no square matrix"
         )
 
 
 def gram(rows: CSR) -> Array:
-    """float32 (n_items, n_items): the products of the items' columns, in the upper half; the lower half is not set."""
+    """Return float32 (n_items, n_items): the products of the items' columns in the upper half; the lower half is not
+    set."""
     by_item = transposed(rows)
     out = np.empty((rows.n_cols, rows.n_cols), dtype=np.float32)
     over_rows(
@@ -261,11 +264,11 @@ def gram(rows: CSR) -> Array:
 
 
 def ease_weights(upper: Array, reg: float) -> Array:
-    """Steck's eq. 8, ``-P / diag(P)`` with ``P = (G + reg I)^-1``, in the memory of G; zeros on the diagonal."""
+    """Compute Steck's eq. 8, ``-P / diag(P)`` with ``P = (G + reg I)^-1``, in the memory of G, with a zero diagonal."""
     diagonal = np.einsum("ii->i", upper)
     diagonal += np.float32(reg)
     if not inverse_in_place(upper):
-        raise ConfigError(f"the Gram matrix of the items is not positive enough for reg={reg:g}; raise reg")
+        raise ConfigError(f"the Gram matrix of the items is not positive definite with reg={reg:g}; raise reg")
     weights = upper
     mirror_rows(0, len(weights), weights)
     weights /= -np.diagonal(weights).copy()

@@ -1,8 +1,8 @@
 """``graph-filter``: filters on the graph of users and items, without training (Shen et al. 2021, GF-CF).
 
-Two of them: walks of two steps, from an item over its users to their items, with popularity held back on both sides
+There are two filters: two-step walks, from an item over its users to their items, with popularity damped on both sides
 (RP3beta, Paudel et al. 2017; Turbo-CF, Park et al. 2024), and the ideal low-pass filter, the first singular vectors of
-the normalised matrix. The exponent of popularity and the weight of the second are chosen inside training.
+the normalised matrix. The exponent of popularity and the weight of the second filter are chosen inside training.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Array = NDArray[Any]
 TO_POWERS = (0.1, 0.2, 0.3, 0.4, 0.5)
 LOW_PASS = (0.0, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0)
 _SPAN, _SPAN_CHOSEN = 500, 250
-"""Users whose scores set the scale of the two filters, in the end and while their weights are chosen."""
+"""Number of users whose scores set the scale of the two filters, both finally and while their weights are chosen."""
 _WIDE = 64_000_000
-"""Numbers in the table of singular vectors, at most: fewer vectors are kept of very many items."""
+"""Maximal size of the table of singular vectors: catalogues with very many items keep fewer vectors."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,17 @@ class GraphFilterConfig:
 
     n_factors: int = option(256, "singular vectors of the low-pass filter", Search(32, 512, log=True))
     neighbours: int = option(500, "items kept for each item, the largest", Search(50, 1000, log=True))
-    from_power: float = option(0.7, "how much popular items of the history are held back, 0 to 1", Search(0.0, 1.0))
-    to_power: float | None = option(
-        None, "how much popular items of the list are held back, 0 to 1; none: chosen inside training"
-    )
-    user_power: float = option(1.0, "how much users with many items are held back, 0 to 1", Search(0.0, 1.0))
+    from_power: float = option(0.7, "damping of popular items in the history, 0 to 1", Search(0.0, 1.0))
+    to_power: float | None = option(None, "damping of popular items in the list, 0 to 1; none: chosen inside training")
+    user_power: float = option(1.0, "damping of users with many items, 0 to 1", Search(0.0, 1.0))
     low_pass: float | None = option(None, "weight of the low-pass filter; none: chosen inside training")
     min_rating_weight: float = option(
         0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
     )
     half_life: float = half_life_option()
     propensity: float = propensity_option()
-    users: int = option(1000, "users whose rows are held out for the choice, at most")
-    max_users: int = option(200_000, "users that the singular vectors are found from, at most")
+    users: int = option(1000, "maximal number of users whose rows are held out for the choice")
+    max_users: int = option(200_000, "maximal number of users for finding the singular vectors")
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
@@ -96,7 +94,8 @@ class GraphFilter(HistoryRanker):
 
     @classmethod
     def cost(cls, config: GraphFilterConfig, size: TableSize) -> Cost:
-        """The table by user and by item, twice while choosing; the walks; tables of singular vectors."""
+        """Return the cost: the table by user and by item, twice while choosing; the walks; tables of singular
+        vectors."""
         n, items = size.ratings, float(size.items)
         near, k = items * min(config.neighbours, items), min(config.n_factors, items)
         people, held = min(size.users, config.max_users), min(config.users, size.users)
@@ -112,7 +111,7 @@ class GraphFilter(HistoryRanker):
         )
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """Nothing is computed before the first run."""
+        """Create the stepper. Nothing is computed before the first run."""
         rows = self.begin(data)
         seed = int(rng.integers(2**63))
         return self.solving(rows, lambda: self._solve(rows, seed))
@@ -134,12 +133,12 @@ class GraphFilter(HistoryRanker):
         self.inward, self.outward = inward, outward
 
     def settled(self) -> GraphFilterConfig:
-        """The config with the exponent and the weight that training chose."""
+        """Return the config with the exponent and the weight that training chose."""
         assert self.chosen is not None, "settings are chosen in training"
         return replace(self.config, to_power=self.chosen[0], low_pass=self.chosen[1])  # type: ignore[no-any-return]
 
     def summed(self, rows: CSR) -> Array:
-        """float32 (n, n_items): the sums of what the entries of weighted rows add to each item."""
+        """Return float32 (n, n_items): the sums of the contributions of weighted rows to each item."""
         inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
         out = super().summed(rows)
         if inward.shape[1]:
@@ -152,7 +151,7 @@ class GraphFilter(HistoryRanker):
         return out + dots(inward[rated], outward[items]) if inward.shape[1] else out
 
     def item_similarity(self, items: Array) -> Array:
-        """float32 (len(items), n_items): what having each of these adds to every item."""
+        """Return float32 (len(items), n_items): the contribution of each of these to every item."""
         items = np.asarray(items)
         inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
         out = super().item_similarity(items)
@@ -169,7 +168,7 @@ class GraphFilter(HistoryRanker):
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model: Self = super().from_state(config, state)
         assert model.popularity is not None
         model.inward = stored(state, "inward", np.float32, (len(model.popularity), None))
@@ -180,8 +179,8 @@ class GraphFilter(HistoryRanker):
 
 
 def low_pass(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple[Array, Array]:
-    """(inward, outward), float32 (n_items, k): the projection on the first singular vectors of the normalised rows,
-    from the space of the rows and back."""
+    """Return (inward, outward), float32 (n_items, k): the projection onto the first singular vectors of the normalised
+    rows, from the space of the rows and back."""
     users, items = degrees(rows)
     if rows.n_rows > c.max_users:
         some = np.sort(rng.permutation(rows.n_rows)[: c.max_users])
@@ -198,7 +197,7 @@ def low_pass(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple
 def _chosen(
     rows: CSR, c: GraphFilterConfig, rng: np.random.Generator, worth: Array | None = None
 ) -> tuple[float, float]:
-    """(to_power, low_pass) by NDCG@20 of entries held out of the rows, by walks none of which is left out."""
+    """Return (to_power, low_pass), chosen by NDCG@20 of held-out entries, with walks of which none is left out."""
     split = hold_entries(rows, c.users, 0.2, rng, worth)
     powers = TO_POWERS if c.to_power is None else (c.to_power,)
     weights = LOW_PASS if c.low_pass is None else (c.low_pass,)
@@ -226,7 +225,7 @@ def _best_weight(
 
 
 def _spread(scores: Array) -> float:
-    """The mean over users (some of them) of the deviation of their scores."""
+    """Return the mean over users (some of them) of the deviation of their scores."""
     scores = scores[:: max(len(scores) // _SPAN_CHOSEN, 1)]
     return max(float(scores.std(axis=1, dtype=np.float64).mean()) if len(scores) else 0.0, 1e-30)
 

@@ -1,8 +1,8 @@
-"""``ials``: least squares on everything that was not chosen too, by alternating sweeps (Hu, Koren & Volinsky 2008).
+"""``ials``: least squares on all pairs, chosen and not, by alternating sweeps (Hu, Koren & Volinsky 2008).
 
-With what made it strong again (Rendle, Krichene, Zhang & Koren 2021): regularisation that grows with the number of
-ratings. Each sweep goes on from the last by a few steps of conjugate gradients a row (Takács et al. 2011), in the basis
-where what is not chosen is a diagonal (``kernels/ials/cg.py``); users who come later get the exact minimum.
+The regularisation grows with the number of ratings, which makes the model competitive (Rendle, Krichene, Zhang & Koren
+2021). Each sweep improves the last by a few steps of conjugate gradients per row (Takács et al. 2011), in the basis in
+which the part of the missing pairs is diagonal (``kernels/ials/cg.py``). Folded-in users get the exact minimum.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SINGLES = 200
 _SMALL = 100_000_000
 """Up to how many multiplications of a table with itself threads do not pay."""
 _BLOCK = 1 << 13
-"""Rows of a table that are copied at a time."""
+"""Number of rows of a table that are copied at a time."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,14 @@ class IalsConfig:
     """Parameters of ``ials``."""
 
     n_factors: int | None = option(
-        None, "length of the embeddings; none: 64, or 256 of sparse data over 10,000 items", Search(16, 256, log=True)
+        None,
+        "length of the embeddings; none: 64, or 256 for sparse data with over 10,000 items",
+        Search(16, 256, log=True),
     )
     epochs: int = option(12, "sweeps over users and items", Search(5, 30))
     alpha: float | None = option(
         None,
-        "how much more a row counts than a missing one; none: from 4 to 20, by the density",
+        "how much more a row counts than a missing pair; none: from 4 to 20, by the density",
         Search(0.1, 30.0, log=True),
     )
     reg: float | None = option(
@@ -71,7 +73,7 @@ class IalsConfig:
     )
     half_life: float = half_life_option()
     propensity: float = propensity_option()
-    steps: int = option(2, "steps of conjugate gradients a row in a sweep")
+    steps: int = option(2, "steps of conjugate gradients per row in a sweep")
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight, -1.0)
@@ -86,10 +88,11 @@ class IalsConfig:
             raise ConfigError(f"alpha={self.alpha}, reg={self.reg}, nu={self.nu}: they must be above 0 (nu may be 0)")
 
     def for_table(self, ratings: int, users: int, items: int) -> Constants:
-        """The constants for a table of this size: what is None follows the density.
+        """Return the constants for a table of this size. Those that are None depend on the density.
 
-        In a dense table what is missing was often passed over, so a row counts little more than a missing one; in a
-        sparse one it was not seen. Found on MovieLens, last.fm, Amazon and Gowalla, inside their training rows.
+        In a dense table, missing items were often passed over, so a row counts little more than a missing pair. In a
+        sparse table, they were not seen. The rule was found on MovieLens, last.fm, Amazon and Gowalla, inside their
+        training rows.
         """
         density = max(ratings, 1) / max(users * items, 1)
         sparse = float(np.clip(np.log10(DENSE / density), 0.0, 1.0))
@@ -102,7 +105,7 @@ class IalsConfig:
 
 
 class Constants(NamedTuple):
-    """What ``IalsConfig`` leaves to the table; see there."""
+    """The constants that ``IalsConfig`` derives from the table."""
 
     n_factors: int
     alpha: float
@@ -111,7 +114,7 @@ class Constants(NamedTuple):
 
 
 DENSE = 0.05
-"""Part of all pairs that a dense table has."""
+"""Share of all pairs from which a table counts as dense."""
 FACTORS, MANY_FACTORS, MANY, SPARSE = 64, 256, 10_000, 0.002
 """Factors of most tables, and of those with more than ``MANY`` items of which fewer than ``SPARSE`` of all pairs are
 there; not so many that a table takes more than ``LARGEST`` numbers."""
@@ -119,7 +122,7 @@ LARGEST = 1 << 28
 
 
 def factors_for(users: int, items: int, density: float) -> int:
-    """The length of the embeddings by default."""
+    """Return the default length of the embeddings."""
     if items <= MANY or density >= SPARSE:
         return FACTORS
     return int(np.clip(LARGEST // (users + items) // 16 * 16, FACTORS, MANY_FACTORS))
@@ -166,12 +169,13 @@ class Ials(FactorRanker):
         return self.config.for_table(round(float(fitted(self.mean_count, self.name)) * users), users, items)  # type: ignore[no-any-return]
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> IalsStepper:
-        """Items begin at random, users at zero. ConfigError where a half-life is set and there are no times."""
+        """Start with random items, and users at zero. Raises ConfigError if a half-life is set and there are no
+        times."""
         check_timed(self.name, self.config.half_life, data)
         return IalsStepper(self, data, rng)
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, k): the exact minimum for users with these ratings, from the average user on."""
+        """Return float32 (n, k): the exact minimum for users with these ratings, starting from the average user."""
         c, items = self._constants(), self.factors("item")
         rows = weighted_with_dislikes(histories, fitted(self.range, self.name), self.config.min_rating_weight)
         rows = aged(debiased(rows, self._row_worth()), self.config.half_life)
@@ -184,25 +188,25 @@ class Ials(FactorRanker):
         return started(out[:, : items.shape[1]], rows.counts, fitted(self.average, self.name))
 
     def average_part(self, history: CSR, items: Array) -> Array:
-        """float64 (len(items),): what the average user adds to the scores of the one history."""
+        """Return float64 (len(items),): the average user's contribution to the scores of one history."""
         weight = float(start_weight(history.counts)[0])
         factors = self.factors("item")[np.asarray(items)].astype(np.float64)
         return np.asarray(weight * (factors * fitted(self.average, self.name)).sum(axis=1))
 
     def state(self) -> State:
-        """That of all models of factors, and ``average``."""
+        """Return the state of factor models, and ``average``."""
         return {**super().state(), "average": fitted(self.average, self.name)}
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model: Self = super().from_state(config, state)
         model.average = stored_average(state, model.factors("item").shape[1])
         return model
 
 
 class IalsStepper(Stepper):
-    """Owns tables of a multiple of 16 columns; the model's arrays are written after each sweep."""
+    """Owns tables of a multiple of 16 columns. The model's arrays are written after each sweep."""
 
     def __init__(self, model: Ials, data: Interactions, rng: np.random.Generator) -> None:
         count = len(data) if data.weights is None else float(np.sum(data.weights, dtype=np.float64))
@@ -218,13 +222,13 @@ class IalsStepper(Stepper):
             self.by_user = aged(self.by_user, half_life)
         else:
             self.by_item = transposed(self.by_user)
-        for side in (self.by_user, self.by_item):  # arrays of this stepper alone
+        for side in (self.by_user, self.by_item):  # arrays that only this stepper uses
             np.multiply(side.values, np.float32(c.alpha), out=side.values)
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)
         model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)
         start = start_items(rng, self.by_item.counts, c.n_factors)
         model.item_factors = start
-        self.users = padded(model.user_factors.copy())  # the model's own start from the average user
+        self.users = padded(model.user_factors.copy())  # the model's own: started from the average user
         self.items = padded(model.item_factors)
         self.user_ridge, self.item_ridge = (
             ridges(r.totals, count / max(r.n_rows, 1), c.reg, c.nu) for r in (self.by_user, self.by_item)
@@ -247,11 +251,11 @@ class IalsStepper(Stepper):
         return improve(rows, 1.0, other, spectrum, ridge, factors, steps=self.model.config.steps)
 
     def snapshot(self) -> State:
-        """Copies of both tables."""
+        """Return copies of both tables."""
         return {"users": self.users.copy(), "items": self.items.copy()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         self.users[:], self.items[:] = state["users"], state["items"]
         self._write()
 
@@ -266,7 +270,8 @@ class IalsStepper(Stepper):
 
 
 def _grouped(data: Interactions) -> CSR:
-    """The rows by user; where they are not grouped yet, for this training alone: of a large table each array counts."""
+    """Return the rows by user. If they are not grouped yet, the grouping is for this training alone, since every array
+    of a large table counts."""
     if "by_user" in vars(data) or data.weights is not None:
         return data.by_user
     rows = csr(data.users, data.items, data.values, data.n_users, data.n_items)
@@ -274,8 +279,8 @@ def _grouped(data: Interactions) -> CSR:
 
 
 def started(users: Array, counts: Array, average: Array, out: Array | None = None) -> Array:
-    """float32 (n, k): users with so many ratings, from the average user on; zeros stay where there are none. ``out``:
-    where it is written."""
+    """Return float32 (n, k): users with this many ratings, started from the average user. Users without ratings stay
+    zero. ``out``: the array to write to."""
     found = np.empty(users.shape, dtype=np.float32) if out is None else out
     weight = np.where(counts > 0, start_weight(counts), np.float32(0.0))
     for lo in range(0, len(users), _BLOCK):
@@ -314,7 +319,7 @@ def average_user(
 
 @one_thread()
 def singles(items: Array, gram: Array, c: Constants, mean_count: float) -> Array:
-    """float32 (n, k): the users who have one of ``items`` (n, k) each and nothing else (Sherman & Morrison)."""
+    """Return float32 (n, k): users who have exactly one of ``items`` (n, k) each (Sherman & Morrison)."""
     ridge = float(ridges(np.ones(1), mean_count, c.reg, c.nu)[0])
     solved = np.linalg.solve(gram.astype(np.float64) + ridge * np.eye(len(gram)), items.T.astype(np.float64)).T
     bent = (solved * items).sum(axis=1, keepdims=True)
@@ -322,7 +327,7 @@ def singles(items: Array, gram: Array, c: Constants, mean_count: float) -> Array
 
 
 def mean_row(table: Array, some: Array) -> Array:
-    """float32 (k,): the mean of ``some`` rows (bool), a block of them in memory at a time."""
+    """Return float32 (k,): the mean of ``some`` rows (bool), with one block of them in memory at a time."""
     found = np.zeros(table.shape[1])
     for lo in range(0, len(table), _BLOCK):
         found += table[lo : lo + _BLOCK][some[lo : lo + _BLOCK]].sum(axis=0, dtype=np.float64)
@@ -330,7 +335,7 @@ def mean_row(table: Array, some: Array) -> Array:
 
 
 def padded(table: Array) -> Array:
-    """The table with zero columns up to a multiple of 16; itself where it has that already."""
+    """Return the table with zero columns up to a multiple of 16, or the table itself if it has that width already."""
     n, k = table.shape
     if k % LANES == 0 and table.flags.c_contiguous:
         return table
@@ -340,13 +345,13 @@ def padded(table: Array) -> Array:
 
 
 def ridges(counts: Array, mean: float, reg: float, nu: float) -> Array:
-    """float32 (n,): ``reg * ((1 + count) / (1 + mean count)) ** nu``."""
+    """Return float32 (n,): ``reg * ((1 + count) / (1 + mean count)) ** nu``."""
     scaled: Array = reg * ((1.0 + counts) / (1.0 + mean)) ** nu
     return scaled.astype(np.float32)
 
 
 def start_items(rng: np.random.Generator, counts: Array, k: int) -> Array:
-    """float32 (n, k): small random factors for items with ratings, zeros for the others."""
+    """Return float32 (n, k): small random factors for items with ratings, zeros for the others."""
     start = rng.standard_normal((len(counts), k), dtype=np.float32)
     start *= np.float32(0.1 / np.sqrt(k)) * (counts > 0)[:, None]
     return start
@@ -359,8 +364,8 @@ def gram(table: Array) -> Array:
 
 @one_thread()
 def basis(gram: Array, k: int) -> tuple[Array, Array]:
-    """(turn, spectrum): the eigenvectors of ``gram`` (its first ``k`` rows and columns; the others are zeros) as rows,
-    float32 like it, and the eigenvalues, float32 (n,)."""
+    """Return (turn, spectrum): the eigenvectors of ``gram`` (its first ``k`` rows and columns; the others are zeros) as
+    rows, float32 like it, and the eigenvalues, float32 (n,)."""
     turn, spectrum = np.zeros_like(gram), np.zeros(len(gram), dtype=np.float32)
     values, vectors = np.linalg.eigh(gram[:k, :k].astype(np.float64))
     turn[:k, :k], spectrum[:k] = vectors.T, np.maximum(values, 0.0)
@@ -368,8 +373,8 @@ def basis(gram: Array, k: int) -> tuple[Array, Array]:
 
 
 def turn_rows(table: Array, turn: Array) -> None:
-    """Put the rows of a table into the basis of the rows of ``turn``, in place, a block of them at a time. The products
-    of two tables that are both put there stay what they are."""
+    """Rotate the rows of a table into the basis of the rows of ``turn``, in place, one block at a time. Products of two
+    rotated tables do not change."""
     for lo in range(0, len(table), _BLOCK):
         table[lo : lo + _BLOCK] = dots(table[lo : lo + _BLOCK], turn)
 
@@ -389,7 +394,7 @@ def gram_nodes(table: Array, first: int = 0) -> list[Node]:
 
 
 def penalty_nodes(table: Array, ridge: Array, first: int = 0) -> list[Node]:
-    """Sums over rows of ``ridge * |x|²``, float64, in the same way."""
+    """Return sums over rows of ``ridge * |x|²``, float64, in the same way."""
     leaves = (
         np.einsum("nk,nk,n->", table[part], table[part], ridge[part], dtype=np.float64) for part in chunks(len(table))
     )
@@ -407,10 +412,10 @@ def improve(
     steps: int = 0,
     width: int = 0,
 ) -> Array:
-    """One pass over all rows; returns what is left of each row's sum, float64 (n,).
+    """Make one pass over all rows. Returns the remainder of each row's sum, float64 (n,).
 
-    By ``steps`` of conjugate gradients: then ``other`` and ``factors`` stand in the basis of the eigenvectors of the
-    product of ``other``, and ``gram`` has its eigenvalues (k,). Or in blocks of ``width``: ``gram`` is the product.
+    With ``steps`` of conjugate gradients, ``other`` and ``factors`` are in the basis of the eigenvectors of ``other``'s
+    product with itself, and ``gram`` holds its eigenvalues (k,). With blocks of ``width``, ``gram`` is the product.
     """
     losses = np.zeros(rows.n_rows)
     weights = rows.values if alpha == 1.0 else rows.values * np.float32(alpha)

@@ -1,7 +1,7 @@
-"""``item-cosine``: the nearest items by who has them: cosine, TF-IDF or BM25 weights (Deshpande & Karypis 2004), or
-walks of two steps that hold popular items back (RP3beta, Paudel et al. 2017).
+"""``item-cosine``: the nearest items by their common users: cosine, TF-IDF or BM25 weights (Deshpande & Karypis 2004),
+or two-step walks that damp popular items (RP3beta, Paudel et al. 2017).
 
-An item is a document, its users are the words: a user who has everything says little of any item. BM25 after
+An item is a document and its users are the words: a user who has everything says little about any item. BM25 follows
 Robertson & Walker (1994).
 """
 
@@ -39,9 +39,9 @@ class ItemCosineConfig:
     weighting: str = option("bm25", "cosine, tfidf, bm25 or rp3beta", Search(choices=WEIGHTINGS))
     neighbours: int = option(200, "items kept for each item", Search(10, 500, log=True))
     k1: float = option(100.0, "bm25: how slowly the weight of a rating saturates", Search(0.5, 200.0, log=True))
-    b: float = option(0.5, "bm25, rp3beta: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
+    b: float = option(0.5, "bm25, rp3beta: damping of popular items, 0 to 1", Search(0.0, 1.0))
     shrink: float = option(
-        50.0, "bm25, cosine: pseudo-ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
+        50.0, "bm25, cosine: pseudo-ratings added to each item, which lower the weight of rare ones", Search(0.0, 100.0)
     )
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     half_life: float = half_life_option()
@@ -58,12 +58,12 @@ class ItemCosineConfig:
         if not (self.k1 > 0 and 0 <= self.b <= 1 and self.shrink >= 0):
             raise ConfigError(
                 f"k1={self.k1}, b={self.b}, shrink={self.shrink}: "
-                "k1 must be above 0, b between 0 and 1, shrink not below 0"
+                "k1 must be above 0, b between 0 and 1, shrink at least 0"
             )
 
 
 class ItemCosine(HistoryRanker):
-    """Neighbours of items by cosine, TF-IDF or BM25 similarity of who took them.
+    """Neighbours of items by cosine, TF-IDF or BM25 similarity of their users.
 
     ``weights`` are sparse: ``neighbours`` a row at most.
     """
@@ -76,7 +76,7 @@ class ItemCosine(HistoryRanker):
 
     @classmethod
     def cost(cls, config: ItemCosineConfig, size: TableSize) -> Cost:
-        """The table by user, by item and by user again, with weights; the neighbours."""
+        """Return the cost: the table by user, by item and again by user, with weights; the neighbours."""
         n, near = size.ratings, size.items * min(config.neighbours, size.items)
         found = min(near, size.pairs_by_user or near)  # of room for all neighbours, those that there are
         memory = (GROUPED + TURNED + GROUPING + 22) * n + 9 * (near + found) + 32 * (size.users + size.items)
@@ -85,7 +85,7 @@ class ItemCosine(HistoryRanker):
         return Cost(memory, GROUPED * n + 8 * found, work, words, COMPILED, COMPILING)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """Nothing is computed before the first run."""
+        """Create the stepper. Nothing is computed before the first run."""
         rows = self.begin(data)
         return self.solving(rows, lambda: self._solve(rows))
 
@@ -98,7 +98,7 @@ class ItemCosine(HistoryRanker):
 
 
 def item_weights(by_item: CSR, c: ItemCosineConfig) -> CSR:
-    """Reweigh rows of items over users, so that products of rows are similarities."""
+    """Reweight rows of items over users, so that products of rows are similarities."""
     idf = user_idf(np.bincount(by_item.indices, minlength=by_item.n_cols), by_item.n_rows)[by_item.indices]
     sums = item_sums(by_item.indptr, by_item.values, idf, c)
     norms = item_norms(sums, float(row_sum(sums)) / max(len(sums), 1), c)
@@ -107,12 +107,13 @@ def item_weights(by_item: CSR, c: ItemCosineConfig) -> CSR:
 
 
 def user_idf(counts: Array, n_items: int) -> Array:
-    """float64: how much a user says who has ``counts`` items; the less, the more there are."""
+    """Return float64: the weight of a user who has ``counts`` items. It falls with their number."""
     return np.asarray(np.log(max(n_items, 1)) - np.log1p(counts))
 
 
 def item_sums(indptr: Array, values: Array, idf: Array, c: ItemCosineConfig) -> Array:
-    """float64 (n_items,): bm25: the sums of each item's ratings, ``shrink`` of them made up; else its squared length.
+    """Return float64 (n_items,): for bm25 the sums of each item's ratings, including ``shrink`` pseudo-ratings; else
+    its squared length.
 
     ``idf``: that of each entry's user.
     """
@@ -125,14 +126,15 @@ def item_sums(indptr: Array, values: Array, idf: Array, c: ItemCosineConfig) -> 
 
 
 def item_norms(sums: Array, mean: float, c: ItemCosineConfig) -> Array:
-    """float64 (n_items,): bm25: how much of a rating's weight saturates; else the length of the item's row."""
+    """Return float64 (n_items,): for bm25 how much of a rating's weight saturates; else the length of the item's
+    row."""
     if c.weighting == "bm25":
         return np.asarray(1 - c.b + c.b * sums / max(mean, 1e-30))
     return np.maximum(np.sqrt(sums), 1e-30)
 
 
 def entry_weights(values: Array, idf: Array, norms: Array, c: ItemCosineConfig) -> Array:
-    """float32: the weight of each entry, with the ``idf`` of its user and the norm of its item."""
+    """Return float32: the weight of each entry, with the ``idf`` of its user and the norm of its item."""
     x = values.astype(np.float64)
     if c.weighting == "bm25":
         return np.asarray(x * (c.k1 + 1) / (c.k1 * norms + x) * idf, dtype=np.float32)

@@ -1,4 +1,5 @@
-"""``popular``: the same scores for everybody: how many have it, or how many have it lately. The ranker to beat."""
+"""``popular``: the same scores for all users: the number of rows of each item, in all or recently. The baseline of
+rankers."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class PopularConfig:
 
     half_life: float = option(
         0.0,
-        "days after which a row counts half, seen from the newest one; 0: all count the same",
+        "days after which a row counts half, measured from the newest row; 0: all count the same",
         Search(7, 2000, log=True),
     )
     min_rating_weight: float = option(1.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
@@ -40,9 +41,9 @@ class PopularConfig:
 
 
 class Popular:
-    """The most popular items, overall or lately: the same list for everybody, less what was seen.
+    """The most popular items, overall or recently: the same list for all users, without their seen items.
 
-    ``popularity`` float32 (n_items,) is all it learns; a user's state is empty.
+    It learns only ``popularity`` float32 (n_items,); a user's state is empty.
     """
 
     name: ClassVar[str] = "popular"
@@ -57,13 +58,13 @@ class Popular:
 
     @classmethod
     def cost(cls, config: PopularConfig, size: TableSize) -> Cost:
-        """Counts of the rows, with their weights."""
+        """Return the cost: counts of the rows, with their weights."""
         n = size.ratings
         a_row = 60 if config.half_life else 44
         return Cost(a_row * n + 32 * (size.users + size.items), 4 * size.items, 80.0 * n, "n", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """ConfigError where a half-life is set and the data have no times."""
+        """Raise ConfigError if a half-life is set and the data have no times."""
         if self.config.half_life and data.times is None:
             raise ConfigError("popular with a half_life needs times; name the time column, or set half_life=0")
         self.popularity = np.zeros(data.n_items, dtype=np.float32)
@@ -78,31 +79,32 @@ class Popular:
         self.popularity = (counts / max(counts.max(initial=0), 1e-30)).astype(np.float32)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,): from 0 to 1, the most popular item having 1. An unknown item has 0; users do not matter."""
+        """Return float32 (n,): from 0 to 1, where the most popular item has 1. An unknown item has 0; users do not
+        matter."""
         return at(fitted(self.popularity, self.name), items)
 
     def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items): equal rows."""
+        """Return float32 (len(users), n_items): equal rows."""
         return self.scores_from(self.user_state(users))
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, 0)."""
+        """Return float32 (n, 0)."""
         return np.zeros((histories.n_rows, 0), dtype=np.float32)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), 0)."""
+        """Return float32 (len(users), 0)."""
         return np.zeros((len(users), 0), dtype=np.float32)
 
     def scores_from(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items): equal rows."""
+        """Return float32 (len(user_state), n_items): equal rows."""
         return np.repeat(fitted(self.popularity, self.name)[None, :], len(user_state), axis=0)
 
     def without_users(self) -> Self:
-        """Itself: it keeps nothing of users."""
+        """Return the model itself: it stores nothing of users."""
         return self
 
     def shape(self) -> tuple[None, int]:
-        """Any number of users, and the items of the training data."""
+        """Return any number of users (None), and the number of items of the training data."""
         return None, len(fitted(self.popularity, self.name))
 
     def state(self) -> State:
@@ -111,7 +113,7 @@ class Popular:
 
     @classmethod
     def from_state(cls, config: PopularConfig, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = cls(config)
         model.popularity = stored(state, "popularity", np.float32, (None,))
         return model
@@ -126,10 +128,10 @@ def item_sums(
     config: PopularConfig,
     row_weights: Array | None = None,
 ) -> Array:
-    """float64 (n_items,): the weights of each item's rows, added up. Rows come item by item, from ``indptr`` on.
+    """Return float64 (n_items,): the summed weights of each item's rows. Rows come item by item, from ``indptr`` on.
 
-    ``row_weights``: what each row counts besides. ``times``: where rows count less with age, seen from ``newest``.
-    ``limits``: between which ratings weights grow.
+    ``row_weights``: further weights of the rows. ``times``: given if older rows count less, measured from ``newest``.
+    ``limits``: the ratings between which weights grow.
     """
     weights = like_strengths(values, limits, config.min_rating_weight).astype(np.float64)
     if row_weights is not None:

@@ -1,9 +1,9 @@
-"""``repeat-buy``: which of the items that a user took before come next again, by how often and how long ago.
+"""``repeat-buy``: which of the items that a user took before come next again, by how often and how recently.
 
-The score of an item of the history is ``rate of the item ^ a * times taken ^ b * (1 + age / typical gap) ^ -c``: what
-is taken again by most who take it (Bhagat et al. 2018, "Buy it again"), often, and not long ago (Anderson et al. 2014).
-The three exponents are chosen inside training, on what was taken again in the last part of the time. Other items follow
-by popularity, below all of them: ask for lists with ``seen=True``.
+The score of an item of the history is ``rate of the item ^ a * times taken ^ b * (1 + age / typical gap) ^ -c``: items
+that most of their users take again (Bhagat et al. 2018, "Buy it again"), often, and recently (Anderson et al. 2014).
+The three exponents are chosen inside training, on the repeats in the last part of the time. Other items follow by
+popularity, below all of them: request lists with ``seen=True``.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ Array = NDArray[Any]
 RATES, COUNTS, AGES = (0.0, 0.5, 1.0), (0.0, 0.5, 1.0, 2.0), (0.0, 0.25, 0.5, 1.0, 2.0)
 """Exponents tried."""
 _AT, _FUTURE = 10, 0.2
-"""They are chosen by NDCG at so many items, on so much of the events, the last by time."""
+"""The exponents are chosen by NDCG at this many items, on this share of the events, the last by time."""
 _SHRINK = 5.0
-"""Users added to each item who take it again as the users of all items do."""
+"""Pseudo-users added to each item, who take it again at the rate of all items."""
 
 
 @dataclass(frozen=True)
 class RepeatBuyConfig:
-    """Parameters of ``repeat-buy``. What is None is chosen inside training."""
+    """Parameters of ``repeat-buy``. Those that are None are chosen inside training."""
 
     rate_power: float | None = option(None, "exponent of the share of an item's users who take it again; none: chosen")
-    count_power: float | None = option(None, "exponent of how often the user took it; none: chosen")
-    age_power: float | None = option(None, "how fast it falls with the time since the last one; none: chosen")
-    max_rows: int = option(500_000, "events that the choice is made on, at most")
+    count_power: float | None = option(None, "exponent of the number of times that the user took it; none: chosen")
+    age_power: float | None = option(None, "exponent of the decay with the time since the last one; none: chosen")
+    max_rows: int = option(500_000, "maximal number of events for the choice")
 
     def __post_init__(self) -> None:
         for name in ("rate_power", "count_power", "age_power"):
@@ -58,11 +58,11 @@ class RepeatBuyConfig:
 
 
 class RepeatBuy(ScoresAsState):
-    """What a user takes again: a rate of each item, how often the user took it, and how long ago.
+    """The items that a user takes again: by a rate of each item, how often the user took it, and how long ago.
 
-    ``rate`` float32 (n_items,): the share of those who took an item who took it again; ``popularity`` (n_items,);
-    ``constants`` float64 (5,): the three exponents, the typical gap between two times and the newest time, in seconds.
-    A user's state is the row of scores: above 1 for what was taken before, below for the rest.
+    ``rate`` float32 (n_items,): the share of an item's users who took it again; ``popularity`` (n_items,);
+    ``constants`` float64 (5,): the three exponents, the typical gap between two events of a pair, and the newest time,
+    in seconds. A user's state is the row of scores: above 1 for items taken before, below 1 for the rest.
     """
 
     name: ClassVar[str] = "repeat-buy"
@@ -80,7 +80,7 @@ class RepeatBuy(ScoresAsState):
 
     @classmethod
     def cost(cls, config: RepeatBuyConfig, size: TableSize) -> Cost:
-        """The table by user, its events in order; a sample of them for each setting."""
+        """Return the cost: the table by user, its events in order; a sample of them for each setting."""
         n = size.ratings
         tried = len(RATES) * len(COUNTS) * len(AGES)
         memory = (GROUPED + GROUPING + 80) * n + 16 * size.items
@@ -88,14 +88,14 @@ class RepeatBuy(ScoresAsState):
         return Cost(memory, (GROUPED + 16) * n + 8 * size.items, work, "n", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """Nothing is counted before the first run."""
+        """Create the stepper. Nothing is counted before the first run."""
         self.history = data.histories._replace(rows=np.empty(0, dtype=np.int64))
         self.popularity = popularity(data)
         seed = int(rng.integers(2**63))
         return SolveStepper(lambda: self._solve(data, seed))
 
     def settled(self) -> RepeatBuyConfig:
-        """The config with the exponents that training chose."""
+        """Return the config with the exponents that training chose."""
         a, b, c = fitted(self.constants, self.name)[:3].tolist()
         return replace(self.config, rate_power=a, count_power=b, age_power=c)
 
@@ -107,7 +107,7 @@ class RepeatBuy(ScoresAsState):
         self.constants = np.array([*powers, gap, newest], dtype=np.float64)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), n_items): their scores."""
+        """Return float32 (len(users), n_items): their scores."""
         users = np.asarray(users)
         popular = fitted(self.popularity, self.name)
         assert self.history is not None
@@ -118,7 +118,8 @@ class RepeatBuy(ScoresAsState):
         return out
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, n_items): the scores of users with these histories; values say how often, ``order`` when last."""
+        """Return float32 (n, n_items): the scores of users with these histories. Values say how often, and ``order``
+        when last."""
         popular = fitted(self.popularity, self.name)
         out = np.repeat(popular[None], histories.n_rows, axis=0)
         row = np.repeat(np.arange(histories.n_rows), histories.counts)
@@ -128,11 +129,11 @@ class RepeatBuy(ScoresAsState):
         return out
 
     def scores_from(self, user_state: Array) -> Array:
-        """The state is the scores: a copy."""
+        """Return a copy: the state is the scores."""
         return np.array(user_state, dtype=np.float32)
 
     def without_users(self) -> Self:
-        """The same without the histories of training."""
+        """Return the model without the training histories."""
         made = type(self)(self.config)
         made.rate, made.popularity, made.constants = self.rate, self.popularity, self.constants
         assert self.history is not None
@@ -140,7 +141,7 @@ class RepeatBuy(ScoresAsState):
         return made
 
     def shape(self) -> tuple[int, int]:
-        """(users, items) of the training data."""
+        """Return (users, items) of the training data."""
         assert self.history is not None
         return self.history.n_rows, self.history.n_cols
 
@@ -152,7 +153,7 @@ class RepeatBuy(ScoresAsState):
 
     @classmethod
     def from_state(cls, config: RepeatBuyConfig, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = cls(config)
         model.popularity = stored(state, "popularity", np.float32, (None,))
         n = len(model.popularity)
@@ -165,7 +166,8 @@ class RepeatBuy(ScoresAsState):
 
 
 def entry_scores(rows: CSR, rate: Array, constants: Array) -> Array:
-    """float32 (nnz,): 100 and the logarithm of what speaks for taking each entry of some histories again; above 1."""
+    """Return float32 (nnz,): 100 plus the logarithm of the score of taking each entry of some histories again; above
+    1."""
     a, b, c, gap, newest = constants.tolist()
     found = a * np.log(np.maximum(rate[rows.indices].astype(np.float64), 1e-9))
     found += b * np.log(np.maximum(rows.values.astype(np.float64), 1e-9))
@@ -178,9 +180,10 @@ def entry_scores(rows: CSR, rate: Array, constants: Array) -> Array:
 
 
 def _repeats(data: Interactions) -> tuple[Array, float, float]:
-    """(rate of each item, float32 (n_items,); the median time between two events of a pair; the newest time).
+    """Return (rate of each item, float32 (n_items,); the median time between two events of a pair; the newest time).
 
-    From the events where rows were merged, else from the counts. Without times, places in the table stand for them.
+    They are computed from the events if rows were merged, else from the counts. Without times, table positions replace
+    them.
     """
     pairs = data.by_user
     again = _times_taken(data)[pairs.rows] > 1
@@ -201,7 +204,7 @@ def _repeats(data: Interactions) -> tuple[Array, float, float]:
 
 
 def _times_taken(data: Interactions) -> Array:
-    """float64 (n,): how many events each row of the table stands for; its value, where the events are not known."""
+    """Return float64 (n,): the number of events of each row of the table; its value, if the events are not known."""
     events = data.events
     if events is data:
         return np.asarray(data.values, dtype=np.float64)
@@ -210,7 +213,7 @@ def _times_taken(data: Interactions) -> Array:
 
 
 def _chosen(data: Interactions, c: RepeatBuyConfig, rng: np.random.Generator) -> tuple[float, float, float]:
-    """The exponents by NDCG of what was taken again in the last part of the events; 1, 1, 1 where nothing was."""
+    """Choose the exponents by NDCG of the repeats in the last part of the events; 1, 1, 1 if there are none."""
     held = _held_out(data, c.max_rows, rng)
     grids = [
         tried if value is None else (value,)
@@ -238,8 +241,8 @@ def _chosen(data: Interactions, c: RepeatBuyConfig, rng: np.random.Generator) ->
 def _held_out(
     data: Interactions, max_rows: int, rng: np.random.Generator
 ) -> tuple[CSR, Array, Array, float, float] | None:
-    """(histories up to a moment, bool: which of their entries were taken again after it, what ``_repeats`` finds up to
-    it); None where nothing was, or there are no events by time."""
+    """Return (histories up to a cutoff, bool: which of their entries were taken again after it, the result of
+    ``_repeats`` up to it); None if nothing was taken again, or if the events have no times."""
     events = data.events
     if events is data and (data.times is None or (data.values == data.values.max(initial=0)).all()):
         return None

@@ -1,4 +1,4 @@
-"""``slim``: sparse item weights, an elastic net for each item (Ning & Karypis 2011)."""
+"""``slim``: sparse item weights, by an elastic net for each item (Ning & Karypis 2011)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cofactor.models.ease import check_memory, gram
 Array = NDArray[Any]
 
 _COLUMNS = 1024
-"""Columns solved at a time, dense until they are done."""
+"""Number of columns solved at a time; they are dense until they are done."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class SlimConfig:
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     half_life: float = half_life_option()
     propensity: float = propensity_option()
-    passes: int = option(60, "passes of coordinate descent at most")
-    tolerance: float = option(1e-3, "stop when no weight moves by more than this part of the largest")
-    max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
+    passes: int = option(60, "maximal number of passes of coordinate descent")
+    tolerance: float = option(1e-3, "stop when no weight changes by more than this fraction of the largest")
+    max_gb: float = option(8.0, "refuse to start if more memory than this is needed", endless=True)
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
@@ -67,7 +67,8 @@ class Slim(HistoryRanker):
 
     @classmethod
     def cost(cls, config: SlimConfig, size: TableSize) -> Cost:
-        """That of ``ease``, and the weights that are found: 200 an item at ``l1=1``, where some 150 are."""
+        """Return the cost of ``ease``, and the resulting weights: 200 per item at ``l1=1``, where some 150 were
+        found."""
         n, items = size.ratings, float(size.items)
         found = items * min(items, 200 / max(config.l1, 1e-6))
         kept = GROUPED * n + TURNED * found
@@ -77,7 +78,7 @@ class Slim(HistoryRanker):
         return Cost(memory, kept, work, "I^2 x passes; I x I matrix in memory", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """ConfigError, with a forecast, where the items' Gram matrix would not fit ``max_gb``."""
+        """Raise ConfigError, with a forecast, if the items' Gram matrix would not fit ``max_gb``."""
         check_memory(self.name, data.n_items, 1, self.config.max_gb)
         rows = self.begin(data)
         return self.solving(rows, lambda: self._solve(rows))
@@ -88,8 +89,8 @@ class Slim(HistoryRanker):
 
 
 def slim_weights(gram: Array, l1: float, l2: float, positive: bool, passes: int, tolerance: float) -> CSR:
-    """Column ``j`` of the sparse result says how much each item adds to item ``j``. Only the upper half of ``gram`` is
-    read; it is made whole in place."""
+    """Return a sparse matrix whose column ``j`` holds the contributions of each item to item ``j``. Only the upper half
+    of ``gram`` is read; the lower half is filled in place."""
     n = len(gram)
     mirror_rows(0, n, gram)
     items, targets, values = [], [], []

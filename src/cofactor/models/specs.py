@@ -12,7 +12,7 @@ from cofactor.models.base.config import make_config, parse_value
 
 
 def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
-    """The name and the settings; ConfigError for a model, a parameter or a value that does not exist."""
+    """Return the name and the settings. Raises ConfigError for an unknown model or parameter, or an invalid value."""
     name, *settings = (part.strip() for part in text.split(":"))
     cls = model_class(name)
     fields = {field.name: field for field in dataclasses.fields(cls.Config)}
@@ -33,5 +33,5 @@ def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def spec_text(name: str, config: Mapping[str, Any]) -> str:
-    """The text that :func:`parse_spec` reads back."""
+    """Return the text that :func:`parse_spec` reads back."""
     return ":".join([name, *(f"{key}={value}" for key, value in config.items())])

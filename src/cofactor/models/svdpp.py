@@ -1,11 +1,11 @@
-"""``svd++``: matrix factorisation that also learns from what was rated, whatever the rating (Koren 2008).
+"""``svd++``: matrix factorisation that also learns from the set of rated items, whatever the ratings (Koren 2008).
 
-As in Koren's model, a user's vector is a sum over the items the user rated, divided by the square root of their number,
-plus a part of the user's own. Here that sum is what the prior expects of the vector (and the bias), and the own part is
-how far the user's ratings pull it away. With ``flipped`` items are treated likewise, by who rated them (Rendle, Zhang &
-Koren 2019). Learned as ``als`` is, by variational Bayes row by row; the vectors that are summed come from a ridge
-regression on all users (items) once a sweep, by a few steps of conjugate gradients. No learning rate, no chance but the
-first values.
+As in Koren's model, a user's vector is a sum over the items that the user rated, divided by the square root of their
+number, plus the user's own part. Here that sum is the prior mean of the vector (and the bias), and the own part is how
+far the user's ratings pull it away. With ``flipped``, items are treated likewise, by the users who rated them (Rendle,
+Zhang & Koren 2019). The model is learned like ``als``, by variational Bayes row by row. The summed vectors come from a
+ridge regression on all users (items) once a sweep, by a few steps of conjugate gradients. There is no learning rate,
+and only the initial values are random.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
 Array = NDArray[Any]
 
 STEPS = 3
-"""Steps of conjugate gradients a sweep, each time from where the last sweep ended."""
+"""Steps of conjugate gradients per sweep, continued from the last sweep."""
 
 
 @dataclass(frozen=True)
 class SVDppConfig:
-    """Parameters of ``svd++``; defaults chosen on parts of the training rows of ml-100k, ml-1m and MovieTweetings."""
+    """Parameters of ``svd++``. The defaults were chosen on parts of the training rows of ml-100k, ml-1m and
+    MovieTweetings."""
 
     n_factors: int = option(16, "length of the vectors", Search(4, 64, log=True))
     epochs: int = option(40, "sweeps over all items, then all users", Search(10, 60))
-    reg: float = option(2.0, "ridge of the vectors that are summed, in rows", Search(0.5, 20.0, log=True))
-    flipped: bool = option(True, "learn from who rated an item, too")
+    reg: float = option(2.0, "ridge of the summed vectors, in rows", Search(0.5, 20.0, log=True))
+    flipped: bool = option(True, "also learn from the users who rated an item")
 
     def __post_init__(self) -> None:
         check_at_least(self, n_factors=1, epochs=1, reg=1e-6)
@@ -50,8 +51,8 @@ class SVDppConfig:
 class SVDpp(BiasedFactors):
     """SVD++ (Koren, 2008): matrix factorisation with implicit feedback from the items that a user rated.
 
-    ``users`` and ``items`` hold whole vectors, sums included. ``summed`` (n_items, k + 1) is what a
-    rated item adds to a user; ``spread`` and ``ridge`` are as in ``als``: a fold-in is the solve of training.
+    ``users`` and ``items`` hold complete vectors, sums included. ``summed`` (n_items, k + 1) is the contribution of a
+    rated item to a user; ``spread`` and ``ridge`` are as in ``als``: a fold-in is the solve of training.
     """
 
     name: ClassVar[str] = "svd++"
@@ -65,7 +66,8 @@ class SVDpp(BiasedFactors):
 
     @classmethod
     def cost(cls, config: SVDppConfig, size: TableSize) -> Cost:
-        """That of ``als``, with two more tables of each side, and six of one side while sums are regressed."""
+        """Return the cost of ``als``, with two more tables of each side, and six of one side while sums are
+        regressed."""
         n, rows, k = size.ratings, size.users + size.items, config.n_factors
         kept = 2 * GROUPED * n + 16 * rows + 16 * (k + 1) * rows
         larger = max(size.users, size.items) if config.flipped else size.items
@@ -75,11 +77,11 @@ class SVDpp(BiasedFactors):
         return Cost(memory, kept, work, f"{config.epochs} sweeps x n x k^2, k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SVDppStepper:
-        """Begin as ``als`` does, with sums of zero."""
+        """Start as ``als`` does, with sums of zero."""
         return SVDppStepper(self, data, rng)
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, k + 1): factors and bias of users with these ratings, by the solve of training."""
+        """Return float32 (n, k + 1): factors and bias of users with these ratings, by the solve of training."""
         mean, _, _, items = self.tables()
         spread, ridge, summed = (fitted(a, self.name) for a in (self.spread, self.ridge, self.summed))
         table = np.zeros((histories.n_rows, len(ridge)), dtype=np.float32)
@@ -88,12 +90,13 @@ class SVDpp(BiasedFactors):
         return table
 
     def state(self) -> State:
-        """That of :class:`BiasedFactors`; ``spread``, ``summed`` (n_items, k + 1), ``ridge`` (k + 1,), all float32."""
+        """Return the state of :class:`BiasedFactors`; ``spread``, ``summed`` (n_items, k + 1), ``ridge`` (k + 1,), all
+        float32."""
         return super().state() | {n: fitted(getattr(self, n), self.name) for n in ("spread", "ridge", "summed")}
 
     @classmethod
     def from_state(cls, config: SVDppConfig, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = super().from_state(config, state)
         n, d = state["items"].shape
         model.spread = stored(state, "spread", np.float32, (n, d))
@@ -103,27 +106,29 @@ class SVDpp(BiasedFactors):
 
 
 def row_sums(rows: CSR, table: Array) -> Array:
-    """float32 (n_rows, width): the sum of the rows of ``table`` at each row's columns."""
-    table = np.require(table, requirements="W")  # read-only would be another type to compile for
+    """Return float32 (n_rows, width): the sum of the rows of ``table`` at each row's columns."""
+    table = np.require(table, requirements="W")  # a read-only array would be a second type to compile for
     out = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
     over_rows(lambda lo, hi: sum_rows(lo, hi, rows.indptr, rows.indices, table, out), rows.indptr)
     return out
 
 
 def weights(rows: CSR) -> Array:
-    """float32 (n_rows, 1): one over the root of the number of entries."""
+    """Return float32 (n_rows, 1): one over the root of the number of entries."""
     return (1.0 / np.sqrt(np.maximum(rows.counts, 1))).astype(np.float32)[:, None]
 
 
 def expected(rows: CSR, summed: Array) -> Array:
-    """What the prior expects of rows: the sum of ``summed`` over their columns, over the root of their number."""
+    """Return the prior mean of rows: the sum of ``summed`` over their columns, divided by the root of their number."""
     return np.asarray(weights(rows) * row_sums(rows, summed))
 
 
 def regress(rows: CSR, columns: CSR, target: Array, summed: Array, reg: float, steps: int = STEPS) -> Array:
-    """``summed``, nearer to the ridge regression of ``target`` (n_rows, width) on it by some conjugate-gradient steps.
+    """Move ``summed`` closer to the ridge regression of ``target`` (n_rows, width) on it, by some conjugate-gradient
+    steps.
 
-    ``columns`` is the transpose of ``rows``. Minimises ``|target - expected(rows, summed)|² + reg * |summed|²``.
+    ``columns`` is the transpose of ``rows``. The steps minimise ``|target - expected(rows, summed)|² + reg *
+    |summed|²``.
     """
     scale = weights(rows)
 
@@ -144,13 +149,13 @@ def regress(rows: CSR, columns: CSR, target: Array, summed: Array, reg: float, s
 
 
 def product_nodes(a: Array, b: Array, first: int = 0) -> list[Node]:
-    """Sums over rows, float64 (width,), of the products of two tables, as in ``kernels/sums.py``; ``first``: the number
-    of the first chunk, where these are blocks of larger tables."""
+    """Return sums over rows, float64 (width,), of the products of two tables, as in ``kernels/sums.py``. ``first``: the
+    number of the first chunk, if these are blocks of larger tables."""
     return nodes_of((np.einsum("nk,nk->k", a[part], b[part], dtype=np.float64) for part in chunks(len(a))), first)
 
 
 def quotient(above: Array, below: Array) -> Array:
-    """float32 (width,): the length of a step."""
+    """Return float32 (width,): the length of a step."""
     return np.asarray((above / np.maximum(below, 1e-30)).astype(np.float32))
 
 
@@ -169,7 +174,7 @@ class SVDppStepper(Stepper):
         model.summed = self.of_items
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep; returns the training mean squared error."""
+        """Run one sweep. Returns the training mean squared error."""
         users, items, noise, reg = self.users, self.items, float(self.noise[0]), self.model.config.reg
         if self.sweeps[0] > 0 and self.model.config.flipped:
             self.of_users[:] = regress(items.ratings, users.ratings, items.table, self.of_users, reg)
@@ -197,10 +202,10 @@ class SVDppStepper(Stepper):
         return found | {"ridge": fitted(self.model.ridge, "svd++")}
 
     def snapshot(self) -> State:
-        """Copies of both sides, the vectors that are summed, the noise and the number of sweeps."""
+        """Return copies of both sides, the summed vectors, the noise and the number of sweeps."""
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         for name, array in self._arrays().items():
             array[...] = state[name]

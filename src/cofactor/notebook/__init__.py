@@ -1,11 +1,10 @@
-"""The names of the classic collaborative-filtering notebook: ``from cofactor.notebook import *`` and go on.
+"""The names of the classic collaborative-filtering notebook, from ``from cofactor.notebook import *``.
 
-It stands for ``from fastai.collab import *`` and ``from fastai.tabular.all import *``: data (``untar_data``,
-``CollabDataLoaders``, ``TabularCollab``), models (``Module``, ``Embedding``, ``EmbeddingDotBias``), training
-(``Learner``, ``collab_learner``, callbacks, metrics, losses, optimizers), and what such a notebook has at hand (``pd``,
-``np``, ``plt``, ``torch``, ``L``, ``partial``, ``test_eq``). docs/notebook.md has a table of every name. Needs the
-torch
-extra. What is behind it: ``cofactor.train`` for the loop, ``cofactor.models`` for the models.
+This import replaces ``from fastai.collab import *`` and ``from fastai.tabular.all import *``. It provides data
+(``untar_data``, ``CollabDataLoaders``, ``TabularCollab``), models (``Module``, ``Embedding``, ``EmbeddingDotBias``),
+training (``Learner``, ``collab_learner``, callbacks, metrics, losses, optimizers), and the usual helpers of such a
+notebook (``pd``, ``np``, ``plt``, ``torch``, ``L``, ``partial``, ``test_eq``). docs/notebook.md has a table of every
+name. It needs the torch extra. It builds on ``cofactor.train`` for the loop and ``cofactor.models`` for the models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The notebook's ``collab_learner`` and ``tabular_learner``: Learners made in one line."""
+"""The notebook's ``collab_learner`` and ``tabular_learner``, which make Learners in one line."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "bn_cont", "act_cls", "lin_fi
 
 
 def get_emb_sz(to: Any, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
-    """(classes, width) of the embedding of each categorical column; widths by rule of thumb, or from ``sz_dict`` by
-    column."""
+    """Return (classes, width) of the embedding of each categorical column. Widths come from a rule of thumb, or from
+    ``sz_dict`` by column."""
     if not hasattr(to, "classes"):
         raise ConfigError(f"get_emb_sz takes CollabDataLoaders or a table, not {to!r}")
     given = {} if sz_dict is None else sz_dict
@@ -64,7 +64,7 @@ def get_emb_sz(to: Any, sz_dict: dict[str, int] | None = None) -> list[tuple[int
 
 
 def tabular_config(**kwargs: Any) -> dict[str, Any]:
-    """Keywords of the network of ``collab_learner(use_nn=True, config=...)``."""
+    """Return keywords of the network of ``collab_learner(use_nn=True, config=...)``."""
     return kwargs
 
 
@@ -86,7 +86,7 @@ def collab_learner(
     seed: int | None = None,
     **kwargs: Any,
 ) -> Learner:
-    """A Learner for a dot product of embeddings with biases, or (``use_nn``) for a network over embeddings.
+    """Return a Learner for a dot product of embeddings with biases, or (``use_nn``) for a network over embeddings.
 
     ``config`` are keywords of the network: ``ps``, ``embed_p``, ``use_bn``, ``bn_final``, ``lin_first``. One ``seed``
     fixes initial weights and the order of rows. The other keywords are the Learner's.
@@ -94,7 +94,7 @@ def collab_learner(
     refuse("collab_learner", kwargs, (*COLLAB, *LEARNER))
     if not use_nn and (emb_szs is not None or layers is not None or set(config or {}) - {"y_range"}):
         warnings.warn(
-            "emb_szs, layers and config are the network's: they change nothing here; for the network add use_nn=True",
+            "emb_szs, layers and config belong to the network and have no effect here; for the network add use_nn=True",
             UserWarning,
             stacklevel=2,
         )
@@ -112,14 +112,14 @@ def collab_learner(
             model = EmbeddingDotBias.from_classes(n_factors, dls.classes, y_range=limits)
     learn = Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
     learn.core()  # from here on the module's weights are those that training changes
-    learn.early = learn.opt  # made before the first fit, which makes another where tables were replaced by then
+    learn.early = learn.opt  # made before the first fit, which makes another one if tables were replaced by then
     return learn
 
 
 @contextmanager
 def drawing(seed: int | None) -> Iterator[None]:
-    """Weights made inside are drawn by this seed; without one from torch's generator, in the library's order: after
-    ``set_seed`` they are the same there."""
+    """Draw weights inside ``with`` by this seed. Without a seed they come from torch's generator in fastai's order, so
+    that after ``set_seed`` they are the same as there."""
     if seed is None:
         yield
         return
@@ -129,7 +129,7 @@ def drawing(seed: int | None) -> Iterator[None]:
 
 
 def checked_range(y_range: Any) -> Any:
-    """The bounds as they were given (a list stays one), once it is sure that they are two numbers, the lower first."""
+    """Return the bounds as given (a list stays a list), after checking that they are two numbers, the lower first."""
     y_bounds(y_range)
     return y_range if isinstance(y_range, list) else tuple(y_range)
 
@@ -148,12 +148,12 @@ def tabular_learner(
     seed: int | None = None,
     **kwargs: Any,
 ) -> TabularLearner:
-    """A Learner for a :class:`TabularModel` of all columns of a table."""
+    """Return a Learner for a :class:`TabularModel` of all columns of a table."""
     refuse("tabular_learner", kwargs, ("layers", "emb_szs", "config", "n_out", "y_range", *LEARNER))
     check_given(dls)
     to = dls.train_ds
     if not isinstance(to, TabularPandas):
-        raise ConfigError("tabular_learner takes loaders of a table")
+        raise ConfigError("tabular_learner needs loaders of a table")
     options = _options(config)
     n_out = getattr(dls, "c", None) or len(to.y_names) if n_out is None else n_out
     if y_range is not None:

@@ -1,4 +1,4 @@
-"""Where the code runs: notebook or program, how many processors, which folder; contexts, threads, defaults."""
+"""The environment of the code: notebook or program, number of processors, folder; contexts, threads, defaults."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def num_cpus() -> int:
 
 
 class ignore_exceptions:
-    """Inside ``with``, exceptions are swallowed."""
+    """Swallow exceptions inside ``with``."""
 
     def __enter__(self) -> None: ...
 
@@ -64,7 +64,7 @@ class ContextManagers(GetAttr):
 
 @contextmanager
 def replacing_yield(o: Any, attr: str, val: Any) -> Any:
-    """Inside ``with``, an attribute has another value."""
+    """Give an attribute another value inside ``with``."""
     old = getattr(o, attr)
     setattr(o, attr, val)
     try:
@@ -75,7 +75,7 @@ def replacing_yield(o: Any, attr: str, val: Any) -> Any:
 
 @contextmanager
 def working_directory(path: Any) -> Any:
-    """Inside ``with``, another working directory."""
+    """Change the working directory inside ``with``."""
     before = Path.cwd()
     os.chdir(path)
     try:
@@ -85,7 +85,7 @@ def working_directory(path: Any) -> Any:
 
 
 def join_path_file(file: Any, path: Any, ext: str = "") -> Any:
-    """A path to a file in a folder, with an extension where it has none; the folder is made."""
+    """Return a path to a file in a folder, with an extension if it has none. The folder is created."""
     if not isinstance(file, (str, Path)):
         return file
     Path(path).mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def parallel(
     pause: float = 0,
     **kwargs: Any,
 ) -> L:
-    """``f`` of every element, one after the other."""
+    """Apply ``f`` to every element, one by one."""
     return L(
         [
             f(
@@ -116,7 +116,7 @@ def parallel(
 
 
 def threaded(f: Any = None, process: bool = False) -> Any:
-    """Decorator: calls run in a thread, which is returned."""
+    """Decorator: run calls in a thread, which is returned."""
     import threading
 
     if f is None:
@@ -132,7 +132,7 @@ def threaded(f: Any = None, process: bool = False) -> Any:
 
 
 def in_ipython() -> bool:
-    """Whether IPython runs this."""
+    """Return whether IPython runs this."""
     return "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
 
 
@@ -141,17 +141,17 @@ def in_colab() -> bool:
 
 
 def in_jupyter() -> bool:
-    """Whether a notebook's kernel runs this."""
+    """Return whether a notebook's kernel runs this."""
     return in_ipython() and type(sys.modules["IPython"].get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 in_notebook = in_jupyter
 IN_IPYTHON, IN_JUPYTER, IN_COLAB, IN_NOTEBOOK = in_ipython(), in_jupyter(), in_colab(), in_jupyter()
 defaults = types.SimpleNamespace(cpus=num_cpus(), use_cuda=None, lr=1e-3, callbacks=[])
-"""Values that functions here take where none is given."""
+"""Default values of the functions here."""
 
 
 def pv(text: Any, verbose: bool) -> None:
-    """Print it where ``verbose``."""
+    """Print the text if ``verbose``."""
     if verbose:
         print(text)

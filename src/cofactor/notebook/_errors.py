@@ -1,4 +1,4 @@
-"""Errors of this package that are those of Python too, so that what a notebook catches is caught."""
+"""Errors of this package that are also Python's, so that a notebook's ``except`` catches them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class MissingColumnError(DataError, KeyError):
 
 
 class MissingValueError(ConfigError, KeyError):
-    """A row has no value of a name."""
+    """A row has no value of this name."""
 
     __str__ = Exception.__str__
 
 
 def no_column(name: object, columns: Iterable[object]) -> MissingColumnError:
-    """The error of a name that is not among the columns of a table."""
+    """Return the error for a name that is not among the columns of a table."""
     there = [str(c) for c in columns]
     return MissingColumnError(f"no column {name!r}; there are: {', '.join(there)}.{did_you_mean(str(name), there)}")

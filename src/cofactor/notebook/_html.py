@@ -1,4 +1,4 @@
-"""How things look in a notebook: small HTML tables and bars, readable in light and dark."""
+"""HTML for notebooks: small tables and bars, readable in light and dark."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cofactor._html import table_html
 
 
 def progress_html(names: Any, rows: Any, epochs: int, text: str = "") -> str:
-    """The table of training so far, with a bar while it goes on."""
+    """Return the table of training so far, with a bar while training runs."""
     done = len(rows)
     bar = ""
     if done < epochs:
@@ -20,7 +20,7 @@ def progress_html(names: Any, rows: Any, epochs: int, text: str = "") -> str:
 
 
 def loaders_html(dls: Any, columns: Any = ()) -> str:
-    """Rows of loaders, and how many classes each of the ``columns`` has."""
+    """Return the rows of loaders, and the number of classes of each of the ``columns``."""
     rows = []
     for name, dl in zip(("train", "valid"), dls.loaders):
         size = getattr(dl, "n", None)
@@ -40,7 +40,7 @@ def loaders_html(dls: Any, columns: Any = ()) -> str:
 
 
 def learner_html(learn: Any) -> str:
-    """What a Learner is, and how far it is."""
+    """Return a description of a Learner and its progress."""
     count = sum(p.numel() for p in learn.model.parameters())
     rows = [
         ("model", type(learn.model).__name__),

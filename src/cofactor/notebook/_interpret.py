@@ -1,4 +1,4 @@
-"""Where a Learner is wrong."""
+"""Interpretation: find the rows with the largest errors of a Learner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Interpretation:
 
     @classmethod
     def from_learner(cls, learn: Any, ds_idx: int = 1, dl: Any = None, act: Any = None) -> Any:
-        """Of the validation rows, or of a loader."""
+        """Make it of the validation rows, or of a loader."""
         dl = learn.dls[ds_idx].new(shuffle=False, drop_last=False) if dl is None else dl
         return cls(learn, dl, learn.get_preds(dl=dl, with_loss=True, act=act)[-1], act)
 
@@ -39,7 +39,7 @@ class Interpretation:
         return tuple(o[at] for o in (inputs, preds, targs, decoded, self.losses))
 
     def top_losses(self, k: int | None = None, largest: bool = True, items: bool = False) -> tuple[Any, ...]:
-        """The ``k`` largest (or smallest) losses and their rows."""
+        """Return the ``k`` largest (or smallest) losses and their rows."""
         if k is not None and k > len(self.losses):
             raise ConfigError(f"k is {k}; there are {len(self.losses)} losses")
         losses, at = self.losses.topk(len(self.losses) if k is None else k, largest=largest)
@@ -76,7 +76,7 @@ class ClassificationInterpretation(Interpretation):
         self.vocab = list(vocab) if vocab is not None else [0, 1]
 
     def confusion_matrix(self) -> Any:
-        """Counts of classes (rows) by predicted class (columns)."""
+        """Return counts of classes (rows) by predicted class (columns)."""
         _, targs, decoded = self.learn.get_preds(dl=self.dl, with_decoded=True, act=self.act)
         d, t, n = decoded.reshape(-1).long().numpy(), targs.reshape(-1).long().numpy(), len(self.vocab)
         found = np.zeros((n, n), np.int64)
@@ -84,7 +84,7 @@ class ClassificationInterpretation(Interpretation):
         return found
 
     def most_confused(self, min_val: int = 1) -> list[tuple[Any, Any, int]]:
-        """Pairs of class and predicted class, the most frequent mistakes first."""
+        """Return pairs of class and predicted class, the most frequent mistakes first."""
         counts = self.confusion_matrix()
         np.fill_diagonal(counts, 0)
         found = [(self.vocab[i], self.vocab[j], int(counts[i, j])) for i, j in zip(*np.where(counts >= min_val))]
@@ -111,7 +111,7 @@ class ClassificationInterpretation(Interpretation):
         figsize: Any = None,
         dpi: Any = None,
     ) -> Any:
-        """The confusion matrix as a picture, with its numbers (``plot_txt``); a matplotlib Axes."""
+        """Plot the confusion matrix, with its numbers (``plot_txt``). Returns a matplotlib Axes."""
         import matplotlib.pyplot as plt
 
         counts = self.confusion_matrix()

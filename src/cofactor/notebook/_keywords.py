@@ -1,4 +1,4 @@
-"""Keywords that are not known are refused, by name, with the nearest one that is."""
+"""Refuse unknown keywords by name, and suggest the nearest known one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ C = TypeVar("C", bound=type)
 
 
 class KeywordError(ConfigError, TypeError):
-    """A function was given a keyword that it does not have."""
+    """A function was given an unknown keyword."""
 
 
 def refuse(name: str, given: Iterable[str], known: Iterable[str], harmless: Iterable[str] = ()) -> None:
-    """KeywordError for the first keyword that is neither known nor harmless."""
+    """Raise KeywordError for the first keyword that is neither known nor harmless."""
     names, more = list(known), list(harmless)
     for word in given:
         if word not in names and word not in more:
@@ -27,10 +27,10 @@ def refuse(name: str, given: Iterable[str], known: Iterable[str], harmless: Iter
 
 
 def takes(*harmless: str, called: str = "") -> Callable[[F], F]:
-    """Decorator: keywords that the function does not name are refused; ``harmless`` ones are taken and change nothing.
+    """Decorator: refuse keywords that the function does not name. ``harmless`` ones are accepted and have no effect.
 
-    A harmless keyword is one of the library's that says how to do something here done in one way only (``ctxs``,
-    ``pickle_module``). ``called``: the class that readers know the method of.
+    A harmless keyword is one of fastai's for which only one way exists here (``ctxs``, ``pickle_module``). ``called``:
+    the class under which readers know the method.
     """
 
     def decorate(function: F) -> F:
@@ -56,12 +56,12 @@ def takes(*harmless: str, called: str = "") -> Callable[[F], F]:
 
 
 def part_of(called: str) -> Callable[[C], C]:
-    """Decorator of a class that holds methods of another one, ``called``: as :func:`takes_its_own`."""
+    """Decorator for a class that holds methods of another class, ``called``: as :func:`takes_its_own`."""
     return lambda kind: takes_its_own(kind, called)
 
 
 def takes_its_own(kind: C, called: str = "") -> C:
-    """Decorator of a class: each public method refuses keywords that it does not name, unless it passes them on."""
+    """Decorator for a class: each public method refuses keywords that it does not name, unless it passes them on."""
     for name, value in list(vars(kind).items()):
         inner = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
         if not inspect.isfunction(inner) or (name.startswith("_") and name != "__init__"):

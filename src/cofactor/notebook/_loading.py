@@ -1,4 +1,4 @@
-"""A Learner read back from a file."""
+"""Load a Learner from a file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ __all__ = [
 
 @takes("pickle_module")
 def load_learner(fname: Any, cpu: bool = True, module: Any = None, loss_func: Any = None) -> Any:
-    """What ``learn.export`` wrote, as a Learner: ``.dls``, ``.model``, ``.predict(row)``, ``.get_preds(dl=...)``,
+    """Return the Learner that ``learn.export`` wrote: ``.dls``, ``.model``, ``.predict(row)``, ``.get_preds(dl=...)``,
     ``.recommender()``.
 
-    The file holds no code. A module or loss of your own is found where its class (or function) is imported already;
-    else
-    give ``module`` (one of the same class and sizes) and ``loss_func``. A pickle is refused.
+    The file holds no code. A module or loss of your own is found if its class (or function) is already imported.
+    Otherwise give ``module`` (one of the same class and sizes) and ``loss_func``. A pickle is refused.
     """
     path = Path(fname)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Names that notebooks use now and then: ``doc``, progress bars, transforms, a few layers and callbacks."""
+"""Names that notebooks use occasionally: ``doc``, progress bars, transforms, a few layers and callbacks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ base_doc = show_doc = doc
 
 
 def docstring(sym: Any) -> str:
-    """The docstring."""
+    """Return the docstring."""
     return inspect.getdoc(sym) or ""
 
 
@@ -98,17 +98,17 @@ def get_c(dls: Any) -> Any:
 
 
 def get_first(c: Any) -> Any:
-    """The first element, also of a frame."""
+    """Return the first element, also of a frame."""
     return c.iloc[0] if hasattr(c, "iloc") else c[0]
 
 
 def isinstance_str(x: Any, cls_name: str) -> bool:
-    """Whether its class, or one above, has this name."""
+    """Return whether its class, or a base class, has this name."""
     return cls_name in [t.__name__ for t in type(x).__mro__]
 
 
 def get_class(nm: str, *fld_names: str, sup: Any = None, doc: Any = None, **flds: Any) -> type:
-    """A class with these attributes."""
+    """Return a class with these attributes."""
     names = dict.fromkeys(fld_names) | flds
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -123,7 +123,7 @@ def get_class(nm: str, *fld_names: str, sup: Any = None, doc: Any = None, **flds
 
 
 def flatmap(f: Callable[..., Any], *xs: Any) -> list[Any]:
-    """The elements of ``f`` of every element."""
+    """Return the elements of ``f`` of every element."""
     return [o for part in map(f, *xs) for o in part]
 
 
@@ -144,14 +144,14 @@ def remove_suffix(text: str, suffix: str) -> str:
 
 
 def save_pickle(fn: Any, o: Any) -> None:
-    """Write an object to a file, compressed where the name ends in ``.gz`` or ``.bz2``."""
+    """Write an object to a file, compressed if the name ends in ``.gz`` or ``.bz2``."""
     with _opened(fn, "wb") as file:
         pickle.dump(o, file)
 
 
 def load_pickle(fn: Any) -> Any:
-    """Read an object from a file of :func:`save_pickle`. It runs whatever code the file holds: only for files of your
-    own."""
+    """Read an object from a file of :func:`save_pickle`. This runs any code in the file, so use it only for your own
+    files."""
     with _opened(fn, "rb") as file:
         return pickle.load(file)
 
@@ -170,7 +170,7 @@ def loads(s: str, **kw: Any) -> Any:
 
 
 def mkdir(path: Any, exist_ok: bool = False, parents: bool = False, overwrite: bool = False, **kwargs: Any) -> Path:
-    """Make a folder; the path."""
+    """Create a folder. Returns its path."""
     found = Path(path)
     found.mkdir(exist_ok=exist_ok or overwrite, parents=parents, **kwargs)
     return found
@@ -191,7 +191,7 @@ def run(
 
 
 def run_sync(x: Any) -> Any:
-    """The result of a coroutine."""
+    """Return the result of a coroutine."""
     return asyncio.run(x)
 
 
@@ -200,7 +200,7 @@ def expect_fail(f: Any = None, **kwargs: Any) -> Any:
 
 
 def test_fig_exists(ax: Any) -> None:
-    """There is a picture on these axes."""
+    """Check that there is a plot on these axes."""
     assert len(ax.figure.canvas.get_renderer().buffer_rgba())
 
 
@@ -208,7 +208,7 @@ test_fig_exists.__test__ = False  # type: ignore[attr-defined]
 
 
 class progress_bar:
-    """Loops over a collection; in a terminal it writes how far it is."""
+    """Loops over a collection, and shows the progress in a terminal."""
 
     def __init__(
         self,
@@ -293,7 +293,7 @@ class MCDropoutCallback(Callback):
 
 
 class LRFinder(Callback):
-    """Rates from small to large, then an end. ``learn.lr_find`` does it on a run that is thrown away."""
+    """Increases the rate step by step, then stops. ``learn.lr_find`` does so in a trial run."""
 
     order, run_valid = 60, False
 
@@ -347,19 +347,19 @@ bn_types = norm_types[:3]
 
 
 def set_bn_eval(m: nn.Module, use_eval: bool = True) -> None:
-    """Normalisation layers that do not learn keep their statistics."""
+    """Keep the statistics of normalisation layers that do not learn."""
     for part in m.modules():
         if isinstance(part, norm_types) and not any(p.requires_grad for p in part.parameters()):
             part.train(not use_eval)
 
 
 def grad_module(m: nn.Module) -> bool:
-    """Whether any of its parameters learns."""
+    """Return whether any of its parameters learns."""
     return any(p.requires_grad for p in m.parameters())
 
 
 def one_param(m: nn.Module) -> Any:
-    """Its first parameter."""
+    """Return its first parameter."""
     return next(m.parameters(), None)
 
 

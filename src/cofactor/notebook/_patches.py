@@ -1,4 +1,4 @@
-"""Methods that notebooks find on PyTorch's tensors and on paths."""
+"""Methods that notebooks expect on PyTorch's tensors and on paths."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cofactor.notebook._fastcore.lists import L
 
 
 def _pca(x: Tensor, k: int = 2) -> Tensor:
-    """The first ``k`` principal components of the rows (n, d): (n, k)."""
+    """Return the first ``k`` principal components of the rows (n, d): (n, k)."""
     centred = x - torch.mean(x, 0)
     found: Tensor = centred @ torch.linalg.svd(centred.t(), full_matrices=False)[0][:, :k]
     return found
 
 
 def _ls(self: pathlib.Path, n_max: int | None = None, file_type: Any = None, file_exts: Any = None) -> L:
-    """What the folder holds."""
+    """List the folder."""
     exts = set(L(file_exts))
     found = sorted(self.iterdir()) if self.is_dir() else []
     return L([p for p in found if not exts or p.suffix in exts][:n_max])
@@ -58,7 +58,7 @@ def _repr(self: pathlib.Path) -> str:
 
 
 def install() -> None:
-    """Give tensors and paths the methods that they have in notebooks of the library."""
+    """Add the methods that tensors and paths have in fastai's notebooks."""
     for name, function in (("pca", _pca),):
         if not hasattr(Tensor, name):
             setattr(Tensor, name, function)

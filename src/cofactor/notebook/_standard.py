@@ -1,4 +1,4 @@
-"""What such a notebook has at hand: names of Python, NumPy, pandas and PyTorch, and the layers of the core."""
+"""The usual names of such a notebook: names of Python, NumPy, pandas and PyTorch, and the layers of the core."""
 
 from __future__ import annotations
 

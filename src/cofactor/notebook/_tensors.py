@@ -1,5 +1,4 @@
-"""Tensors here and there: made, moved, detached, seeded; and the methods that the library gives to tensors and
-paths."""
+"""Create, move, detach and seed tensors; and the methods that fastai adds to tensors and paths."""
 
 from __future__ import annotations
 
@@ -53,7 +52,7 @@ __all__ = [
 
 
 def tensor(x: Any = (), *rest: Any, requires_grad: bool = False, pin_memory: bool = False, **kwargs: Any) -> Tensor:
-    """A tensor of numbers, a list, an array, a Series or a frame; float64 becomes float32."""
+    """Return a tensor of numbers, a list, an array, a Series or a frame; float64 becomes float32."""
     if rest:
         x = (x, *rest)
     if isinstance(x, Tensor):
@@ -91,7 +90,7 @@ def _of_tensors(change: Callable[[Tensor], Any], x: Any) -> Any:
 
 
 def to_device(b: Any, device: Any = None, non_blocking: bool = False) -> Any:
-    """Tensors, and lists, tuples and dicts of them, on a device (a GPU where there is one)."""
+    """Move tensors, and lists, tuples and dicts of them, to a device (a GPU if there is one)."""
     where = (
         torch.device("cpu") if defaults.use_cuda is False else default_device() if device is None else device_of(device)
     )
@@ -99,17 +98,17 @@ def to_device(b: Any, device: Any = None, non_blocking: bool = False) -> Any:
 
 
 def to_cpu(b: Any) -> Any:
-    """The same on the CPU."""
+    """Move them to the CPU."""
     return _of_tensors(lambda o: o.cpu(), b)
 
 
 def to_np(x: Any) -> Any:
-    """NumPy arrays of tensors, wherever they are."""
+    """Convert tensors to NumPy arrays, at any depth."""
     return _of_tensors(lambda o: o.detach().cpu().numpy(), x)
 
 
 def to_detach(b: Any, cpu: bool = True, gather: bool = True) -> Any:
-    """Tensors without their gradients."""
+    """Return tensors without their gradients."""
     return _of_tensors(lambda o: o.detach().cpu() if cpu else o.detach(), b)
 
 
@@ -124,7 +123,7 @@ def to_float(b: Any) -> Any:
 
 
 def to_concat(xs: Any, dim: int = 0) -> Any:
-    """Tensors of a list (or those in its tuples) one after the other."""
+    """Concatenate the tensors of a list (or those in its tuples)."""
     if not len(xs):
         return xs
     if isinstance(xs[0], (list, tuple)):
@@ -138,8 +137,8 @@ def to_concat(xs: Any, dim: int = 0) -> Any:
 
 
 def default_device(use: Any = -1) -> torch.device:
-    """The device that is used where none is given: a GPU where there is one. ``use``: False for the CPU, True for a
-    GPU, None to choose; it holds from then on."""
+    """Return the default device: a GPU if there is one. ``use``: False for the CPU, True for a GPU, None to choose; it
+    applies from then on."""
     if use == -1:
         use = defaults.use_cuda
     else:
@@ -153,7 +152,8 @@ def default_device(use: Any = -1) -> torch.device:
 
 
 def set_seed(s: int, reproducible: bool = False) -> None:
-    """Seed torch, NumPy's old global generator and ``random``; splits, models and Learners made after it repeat."""
+    """Seed torch, NumPy's old global generator and ``random``, so that later splits, models and Learners are
+    repeatable."""
     torch.manual_seed(s)
     np.random.seed(s % (2**32 - 1))  # noqa: NPY002
     random.seed(s)
@@ -163,7 +163,7 @@ def set_seed(s: int, reproducible: bool = False) -> None:
 
 
 def get_random_states() -> dict[str, Any]:
-    """The states of the three generators."""
+    """Return the states of the three generators."""
     return {
         "random_state": random.getstate(),
         "numpy_state": np.random.get_state(),  # noqa: NPY002
@@ -172,7 +172,7 @@ def get_random_states() -> dict[str, Any]:
 
 
 def set_random_states(random_state: Any, numpy_state: Any, torch_state: Any, **more: Any) -> None:
-    """Put :func:`get_random_states` back."""
+    """Restore :func:`get_random_states`."""
     random.setstate(random_state)
     np.random.set_state(numpy_state)  # noqa: NPY002
     torch.set_rng_state(torch_state)
@@ -180,7 +180,7 @@ def set_random_states(random_state: Any, numpy_state: Any, torch_state: Any, **m
 
 @contextmanager
 def no_random(seed: int = 42, reproducible: bool = True) -> Any:
-    """Inside ``with``, the generators are seeded; they are put back at the end."""
+    """Seed the generators inside ``with``, and restore them at the end."""
     before = get_random_states()
     set_seed(seed, reproducible)
     try:
@@ -190,8 +190,8 @@ def no_random(seed: int = 42, reproducible: bool = True) -> Any:
 
 
 def a_seed(seed: int | None) -> int:
-    """The seed given, or one by the state of torch's generator (so that ``torch.manual_seed`` fixes it), which stays as
-    it is: what is drawn next is what the library would draw."""
+    """Return the given seed, or one from the state of torch's generator (so that ``torch.manual_seed`` fixes it). The
+    state does not change: the next draw is the same as in fastai."""
     if seed is not None:
         return check_int("seed", seed, 0)
     return int(torch.randint(2**31, (), generator=torch.Generator().set_state(torch.get_rng_state())))
@@ -203,7 +203,7 @@ def a_draw() -> int:
 
 
 def one_hot(x: Any, c: int) -> Tensor:
-    """A vector of ``c`` zeros (uint8) with ones at ``x``, a position or several."""
+    """Return a vector of ``c`` zeros (uint8) with ones at ``x``, a position or several."""
     found = torch.zeros(check_int("the length of one_hot", c), dtype=torch.uint8)
     try:
         at = torch.as_tensor(x, dtype=torch.long)
@@ -215,7 +215,7 @@ def one_hot(x: Any, c: int) -> Tensor:
 
 
 def one_hot_decode(x: Any, vocab: Any = None) -> L:
-    """The positions of ones, or their names in ``vocab``."""
+    """Return the positions of ones, or their names in ``vocab``."""
     at = [i for i, v in enumerate(x) if v]
     return L([vocab[i] for i in at]) if vocab is not None else L(at)
 
@@ -233,18 +233,18 @@ def unsqueeze_(x: Tensor, dim: int = -1, n: int = 1) -> Tensor:
 
 
 def find_bs(b: Any) -> int:
-    """The rows of a batch."""
+    """Return the rows of a batch."""
     first = item_find(b)
     return len(first) if first is not None else 0
 
 
 def find_device(b: Any) -> torch.device:
-    """The device of a batch."""
+    """Return the device of a batch."""
     return item_find(b).device  # type: ignore[no-any-return]
 
 
 def item_find(x: Any, idx: int = 0) -> Any:
-    """The first tensor in lists, tuples and dicts."""
+    """Return the first tensor in lists, tuples and dicts."""
     if isinstance(x, (list, tuple)) and len(x):
         return item_find(x[idx])
     if isinstance(x, dict):
@@ -253,22 +253,22 @@ def item_find(x: Any, idx: int = 0) -> Any:
 
 
 def flatten_check(inp: Tensor, targ: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as one dimension; they must have the same length."""
+    """Return both as one dimension. They must have the same length."""
     a, b = inp.contiguous().view(-1), targ.contiguous().view(-1)
     if len(a) != len(b):
-        raise AssertionError(f"{len(a)} and {len(b)} numbers")
+        raise AssertionError(f"{len(a)} numbers do not match {len(b)}")
     return a, b
 
 
 def nested_reorder(t: Any, idxs: Any) -> Any:
-    """Tensors in another order, in lists and tuples too."""
+    """Return tensors in another order, in lists and tuples too."""
     if isinstance(t, (list, tuple)) and not isinstance(t, L):
         return type(t)([nested_reorder(o, idxs) for o in t])
     return t if t is None else t[idxs]
 
 
 def logit(x: Tensor) -> Tensor:
-    """The inverse of the sigmoid."""
+    """Return the inverse of the sigmoid."""
     x = x.clamp(1e-7, 1 - 1e-7)
     return -(1 / x - 1).log()
 
@@ -282,7 +282,7 @@ def rank_distrib() -> int:
 
 
 def distrib_barrier() -> None:
-    """There is one process."""
+    """Do nothing: there is only one process."""
 
 
 def set_num_threads(nt: int) -> None:
@@ -290,14 +290,14 @@ def set_num_threads(nt: int) -> None:
 
 
 def np_func(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays as one of tensors."""
+    """Convert a function of arrays to one of tensors."""
     return lambda *args, **kwargs: torch.as_tensor(f(*[to_np(o) for o in args], **kwargs))
 
 
 def subplots(
     nrows: int = 1, ncols: int = 1, figsize: Any = None, imsize: int = 3, suptitle: Any = None, **kwargs: Any
 ) -> Any:
-    """A figure and its axes, with a size that fits."""
+    """Return a figure and its axes, with a suitable size."""
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(nrows, ncols, figsize=figsize or (ncols * imsize, nrows * imsize), **kwargs)

@@ -1,4 +1,4 @@
-"""Choosing a model by training several: comparison, tuning, automatic choice, published protocols."""
+"""Choose a model by training several: comparison, tuning, automatic choice, published protocols."""
 
 from cofactor.selection.compare import compare
 from cofactor.selection.comparison import Comparison

@@ -1,4 +1,4 @@
-"""Training for tuning and choosing: quiet, watched between epochs; the work of it, counted beforehand."""
+"""Quiet training for tuning and choosing, monitored between epochs, and its cost, counted beforehand."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class _Watch(Callback):
         self.epochs, self.report = epochs, report
 
     def after_epoch(self, learn: TrainingRun) -> None:
-        """Say how far it is, and the root of the loss on the held-out rows."""
+        """Report the progress, and the root of the loss on the held-out rows."""
         self.report((learn.epoch + 1) / self.epochs, float(np.sqrt(learn.recorder.values[-1][1])))
 
 
 def train_watched(split: Split, model: str, config: dict[str, Any], seed: int, report: Report) -> Model:
-    """A trained model. ``report(share of epochs done, validation loss)`` after each epoch; it may raise to
-    give up."""
+    """Return a trained model. ``report(share of epochs done, validation loss)`` is called after each epoch; it may
+    raise to abort."""
     cls = model_class(model)
     settings = make_config(cls.Config, config)
     epochs = getattr(settings, "epochs", 1)
@@ -39,8 +39,8 @@ def train_watched(split: Split, model: str, config: dict[str, Any], seed: int, r
 
 
 def counted(model: str, config: Mapping[str, Any], size: TableSize) -> tuple[float, float]:
-    """(seconds of one ordinary core, bytes) that training a model with these settings takes, from the number of rows,
-    users and items alone: nothing is run."""
+    """Return (seconds of one ordinary core, bytes) for training a model with these settings. They are computed from the
+    numbers of rows, users and items; nothing is run."""
     cls = model_class(model)
     if not issubclass(cls, HasCost):  # a model of a third party
         return 2e-7 * size.ratings * float(config.get("epochs", 10)), 256.0 * (size.users + size.items)
@@ -49,7 +49,7 @@ def counted(model: str, config: Mapping[str, Any], size: TableSize) -> tuple[flo
 
 
 def memory_limit() -> float:
-    """Bytes that a model may take: half of this machine's memory, whatever else runs on it."""
+    """Return the bytes that a model may use: half of this machine's memory, whatever else runs on it."""
     try:
         return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not POSIX

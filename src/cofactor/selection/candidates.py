@@ -1,4 +1,4 @@
-"""What may be compared or tuned: names, names with settings, tuned results, or one's own functions."""
+"""Candidates for comparing and tuning: names, names with settings, tuned results, or functions of your own."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Fit = Callable[..., Any]
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One contender. ``train`` stands instead of ``model`` for one's own: ``train(data, seed)`` -> a
-    Recommender or Model."""
+    """One candidate. A function of your own, ``train(data, seed)`` -> a Recommender or Model, takes the place of
+    ``model``."""
 
     label: str
     model: str
@@ -38,9 +38,9 @@ class Candidate:
 
 
 def candidate(given: Any) -> Candidate:
-    """A Candidate from a name, a text such as ``"ease:reg=100"``, ``(name, config)``, ``(label, name, config)``,
-    ``(label, function)``, a Model that is not yet trained, or the result of ``cofactor.tune``. ConfigError for names
-    that do not exist."""
+    """Return a Candidate from a name, a text such as ``"ease:reg=100"``, ``(name, config)``, ``(label, name, config)``,
+    ``(label, function)``, an untrained Model, or the result of ``cofactor.tune``. Raises ConfigError for unknown
+    names."""
     if isinstance(given, Candidate):
         return given
     if isinstance(given, str):
@@ -66,7 +66,7 @@ def candidate(given: Any) -> Candidate:
 
 
 def candidates_of(given: Sequence[Any]) -> list[Candidate]:
-    """Several, with labels that differ."""
+    """Return several candidates with distinct labels."""
     found = [candidate(one) for one in check_iterable("models", given, "['bias', 'als']")]
     labels = [one.label for one in found]
     twice = {label for label in labels if labels.count(label) > 1}
@@ -83,7 +83,8 @@ def _named(name: str, label: str, config: Mapping[str, Any]) -> Candidate:
 
 
 def default_fit(calibrate: bool) -> Fit:
-    """Training of a named model, quietly; ``calibrate`` costs a second training and gives intervals."""
+    """Return a function that trains a named model quietly. ``calibrate`` adds a second training, which gives
+    intervals."""
 
     def train(data: Interactions, *, model: str, seed: int, **config: Any) -> Any:
         return fit_named(data, model, seed=seed, calibrate=calibrate, **config)
@@ -92,7 +93,7 @@ def default_fit(calibrate: bool) -> Fit:
 
 
 def usual_models(data: Interactions) -> list[str]:
-    """The models to compare when none are named, from the simplest up."""
+    """Return the models to compare by default, from the simplest up."""
     names = ["popular", "bias", "item-knn", "als", "dot-bias", "bayes-mf"]
     if data.kind != "ratings" or data.range[0] == data.range[1]:
         names = ["popular", "item-cosine", "ease", "ials"]

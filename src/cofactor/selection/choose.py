@@ -1,5 +1,5 @@
-"""The automatic choice of a model: the best on an inner validation part of the training rows, within a budget of
-counted work."""
+"""Choose a model automatically: the best on an inner validation part of the training rows, within a budget of counted
+work."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from cofactor.selection.plan import DEFAULT_SECONDS, WHOLE_SECONDS, Cost, Plan, 
 from cofactor.selection.subsamples import few_users, random_rows, some_users
 
 TIE = 5e-4
-"""A relative difference below which two figures count as equal."""
+"""Two figures count as equal if their relative difference is below this."""
 HALF_LIVES = (1, 2, 4, 7, 14, 30, 90, 365)
-"""Days of the recent forms of ``popular``: those up to an eighth of the time that the rows span."""
+"""Half-lives in days of the recent forms of ``popular``, up to an eighth of the time span of the rows."""
 RANKERS = ("item-cosine", "ease", "graph-filter", "ials", "slim")
 RATING_MODELS = ("bias", "als", "item-knn", "dot-bias", "svd++", "bayes-mf:epochs=60:burn_in=20", "bayes-mf")
-"""What is tried, from the simplest up; of equal ones the simpler is taken."""
+"""The candidates, from the simplest up. Of equal ones the simpler is chosen."""
 FAMILIES = {
     "popular": "popularity",
     "bias": "biases",
@@ -61,9 +61,9 @@ FAMILIES = {
     "bayes-mf": "bayes",
 }
 EFFORT = {"epochs", "burn_in"}
-"""Settings that only say how long a model trains: where more fits in, less is not tried."""
+"""Settings of the training length only: if a longer training fits, the shorter is not tried."""
 MIXED = 6
-"""Rankers that are kept to be blended, at most."""
+"""Maximal number of rankers that are kept for the blend."""
 
 
 class ChoiceWarning(UserWarning):
@@ -72,8 +72,9 @@ class ChoiceWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Choice:
-    """``model`` and ``config`` to train on all rows; ``metrics``: what it reached on the inner validation rows;
-    ``frame``: what was tried, with the columns of ``cofactor.recommend.fitted.TRIALS``; ``plan``: what it was by."""
+    """The choice. ``model`` and ``config``: what to train on all rows; ``metrics``: its figures on the inner validation
+    rows; ``frame``: what was tried, with the columns of ``cofactor.recommend.fitted.TRIALS``; ``plan``: the plan of the
+    trials."""
 
     model: str
     config: dict[str, Any]
@@ -83,12 +84,13 @@ class Choice:
 
     @property
     def notes(self) -> list[str]:
-        """How it was chosen, in sentences."""
+        """Sentences on how the model was chosen."""
         return trial_notes(self.frame)
 
 
 def auto_candidates(task: Task, data: Interactions) -> list[str]:
-    """The candidates for these rows, from the simplest up. Where rows have weights, those that know them."""
+    """Return the candidates for these rows, from the simplest up. If rows have weights, only those that support
+    them."""
     if task == "rating":
         return _able(RATING_MODELS, data)
     found = ["popular"]
@@ -124,39 +126,38 @@ def choose(
     clock: Callable[[], float] = time.perf_counter,
     verbose: bool = False,
 ) -> Choice:
-    """Try models on most of the rows and take the best on the rest: by RMSE, or by NDCG@10 for rankers.
+    """Try models on most of the rows, and choose the best on the rest: by RMSE, or by NDCG@10 for rankers.
 
-    Rating models are measured on a random tenth of the rows; rankers on the future where there are times (the last
-    tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth of each user's rows, on
-    5,000 users at most. ``relevant``: from which rating on a row is; not given: as in ``evaluate``, but of each user's
-    last row every one: it is what came next.
+    Rating models are measured on a random tenth of the rows. Rankers are measured on the future if there are times (the
+    last tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth of each user's rows;
+    on 5,000 users at most. ``relevant``: the rating from which a row is relevant. By default it is as in ``evaluate``,
+    except that each user's last row is always relevant: it is what came next.
 
-    What is tried is planned beforehand from *counted* work, so that neither load nor a cold start changes the choice:
-    the simplest (``bias``, ``popular``), the cheapest of each family, then the rest, cheapest first, as far as
-    ``budget_seconds`` goes: seconds of one ordinary core, training the dearest on all rows included. Where that is too
-    little for all users, every candidate is tried on the same sample of users. Not given: 60 s, and more for a table on
-    which the cheapest of each family could not be trained in that (rankers up to 180 s so that all users are tried: on
-    a sample an item has fewer rows). ``trials`` bounds the number of candidates instead. ``clock`` only measures the
-    seconds that the frame shows.
+    The trials are planned beforehand from *counted* work, so that neither load nor a cold start changes the choice.
+    First comes the simplest (``bias``, ``popular``), then the cheapest of each family, then the rest, cheapest first,
+    as far as ``budget_seconds`` allows: seconds of one ordinary core, including the training of the most expensive one
+    on all rows. If the budget is too small for all users, every candidate is tried on the same sample of users. The
+    default is 60 s, and more for a table on which the cheapest of each family could not be trained in that time
+    (rankers up to 180 s, so that all users are tried: in a sample an item has fewer rows). ``trials`` limits the number
+    of candidates instead. ``clock`` only measures the seconds that the frame shows.
 
-    The best rankers are also tried as a blend: its weights are found on one half of the validation users and measured
-    on the other. It is taken where it is as good there as the best of its parts, within a standard error.
-    ``candidates`` are as in ``compare``, from the simplest up.
+    The best rankers are also tried as a blend. Its weights are fitted on one half of the validation users and measured
+    on the other. It is chosen if it is as good there as the best of its parts, within a standard error. ``candidates``
+    are as in ``compare``, from the simplest up.
 
-    Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, DataError where no candidate gives a
-    figure and where no rating reaches ``relevant``. Warns (ChoiceWarning) where the budget left nothing but the
-    simplest to try, and where no list can be measured (every user has one row, say): the first candidate is taken
-    then.
+    Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, and DataError if no candidate gives a
+    figure or no rating reaches ``relevant``. Warns (ChoiceWarning) if the budget left only the simplest model to try,
+    and if no list can be measured (for example if every user has one row); the first candidate is then chosen.
     """
     if task not in ("rating", "ranking"):
         raise ConfigError(f"the task is {task!r}; it must be 'rating' or 'ranking'")
     pool = [candidate(one) for one in (auto_candidates(task, data) if candidates is None else candidates)]
     if not pool:
-        raise ConfigError("there is no candidate to choose from")
+        raise ConfigError("there are no candidates to choose from")
     if task == "ranking" and relevant is not None and not (data.values >= relevant).any():
         raise DataError(
             f"no list can be measured: none of the {len(data):,} rows has a rating of {relevant:g} or more; set"
-            " relevant= lower (--relevant), 0 or less makes every row count"
+            " relevant= lower (--relevant); with 0 or less every row counts"
         )
     windows = inner_splits(data, task, seed)
     target = metric_names.metric("rmse" if task == "rating" else "ndcg@10")
@@ -177,7 +178,7 @@ def choose(
     how = parts[-1].how if len(parts) == 1 else f"{len(parts)} times; the last: {parts[-1].how}"
     graded = task == "ranking" and threshold(data, None) is not None
     if relevant is None and graded and all(comes_next(part) for part in parts):
-        relevant, how = float(data.range[0]), f"{how}; every row counts, however it was rated"
+        relevant, how = float(data.range[0]), f"{how}; every row counts, whatever its rating"
     protocol = EvaluationProtocol(threshold(data, relevant))
     if task == "ranking" and not (parts := [part for part in parts if _measurable(part, protocol)]):
         return _unmeasured(pool, str(target), how, plan)
@@ -206,7 +207,7 @@ def choose(
                 mixed[1]["status"] = f"tried, {TOO_DEAR} about {work:,.0f} s"
         step("", 1)
     lines = table if mixed is None else [*table, mixed[1]]
-    # A blend that is as good as the best single one is taken: which single one is best has more of luck in it.
+    # A blend as good as the best single model is chosen: which single model is best depends more on chance.
     best = len(pool) if mixed is not None and mixed[1]["status"] == "tried" else _best(table, target)
     chosen = mixed[0] if mixed is not None and best == len(pool) else pool[best]
     frame = pl.DataFrame([{**line, "chosen": k == best} for k, line in enumerate(lines)], schema=TRIALS)
@@ -216,7 +217,8 @@ def choose(
 
 
 def _measurable(part: Split, protocol: EvaluationProtocol) -> bool:
-    """Whether lists can be measured: some user has rows in both parts, and one of the second is relevant and new."""
+    """Return whether lists can be measured: some user has rows in both parts, and a row of the second is relevant and
+    new."""
     try:
         return bool((relevant_items(held_out_rows(part, part.train), part.train, protocol).counts > 0).any())
     except DataError:
@@ -224,12 +226,12 @@ def _measurable(part: Split, protocol: EvaluationProtocol) -> bool:
 
 
 NOTHING = "no list can be measured"
-"""How the status begins where rankers cannot be told apart by any held-out rows."""
+"""The start of the status if no held-out rows can compare the rankers."""
 
 
 def _unmeasured(pool: Sequence[Candidate], target: str, how: str, plan: Plan) -> Choice:
-    """The simplest ranker, where none can be measured: no user has rows both to learn from and to choose by."""
-    why = f"{NOTHING}: no user has rows to learn from and a relevant item besides"
+    """Return the simplest ranker, when none can be measured: no user has rows both for training and for validation."""
+    why = f"{NOTHING}: no user has training rows and another relevant item"
     lines: list[dict[str, Any]] = []
     for at, one in enumerate(pool):
         shown = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
@@ -242,21 +244,21 @@ def _unmeasured(pool: Sequence[Candidate], target: str, how: str, plan: Plan) ->
 
 
 TOO_DEAR = "but training on all rows takes"
-"""How the status begins to say that what was tried could not be taken."""
+"""The start of the status of a trial that is too expensive to be chosen."""
 
 
 def only_the_simplest(frame: pl.DataFrame) -> bool:
-    """Whether the budget left nothing but the first model of a frame of trials, in all its forms."""
+    """Return whether the budget left only the first model of a frame of trials, in all its forms."""
     able = frame.filter(pl.col("status") == "tried")
     late = frame.filter(pl.col("status").str.contains("the budget|" + TOO_DEAR))
     return bool(len(late)) and set(able["model"]) <= {frame["model"][0]}
 
 
 def trial_notes(frame: pl.DataFrame) -> list[str]:
-    """How a choice was made, in sentences, from the frame of what was tried."""
+    """Return sentences on how a choice was made, from the frame of trials."""
     if frame["status"].str.contains(NOTHING).all():
-        said = f"{NOTHING} on these rows: no user has rows to learn from and a relevant item besides"
-        return [f"Rankers could not be compared, so {frame['model'][0]} was taken: {said}."]
+        said = f"{NOTHING} on these rows: no user has training rows and another relevant item"
+        return [f"Rankers could not be compared, so {frame['model'][0]} was chosen: {said}."]
     notes = [f"Chosen on held-out rows: {frame['held_out'][0]}."] if frame["held_out"][0] else []
     late = frame.filter(pl.col("status").str.contains("the budget|" + TOO_DEAR))
     if not len(late):
@@ -270,8 +272,8 @@ def trial_notes(frame: pl.DataFrame) -> list[str]:
 
 
 def inner_splits(data: Interactions, task: Task, seed: int) -> list[Split]:
-    """The rows to learn from and those to choose by, the most telling last. For rankers several, where one has few
-    users: windows of time, each user's last rows, or random rows."""
+    """Return the splits into rows for training and rows for validation, the most informative last. Rankers get several
+    if one has few users: windows of time, each user's last rows, or random rows."""
     if len(data) < 10:
         raise DataError(f"{len(data)} ratings are too few to choose a model by; name one, such as model='bias'")
     if task == "rating":
@@ -293,7 +295,7 @@ def _cost(one: Candidate, size: TableSize, newest: Split, task: Task, measured: 
 
 
 def _more_effort(more: Candidate, less: Candidate) -> bool:
-    """Whether two candidates are one model, the first trained for longer."""
+    """Return whether two candidates are the same model, the first trained for longer."""
     if more is less or more.model != less.model or more.train is not None or less.train is not None:
         return False
     settings = {**more.config, **less.config}
@@ -304,14 +306,14 @@ def _more_effort(more: Candidate, less: Candidate) -> bool:
 def _best_few(
     models: Mapping[int, Any], pool: Sequence[Candidate], table: Sequence[Mapping[str, Any]]
 ) -> dict[int, Any]:
-    """The best few, to be blended, in the order of the candidates: of one model two at most."""
+    """Return the best few for the blend, in the order of the candidates; at most two of the same model."""
     order = sorted(models, key=lambda k: (-table[k]["value"], k))
     order = [k for at, k in enumerate(order) if sum(pool[j].model == pool[k].model for j in order[:at]) < 2]
     return {k: models[k] for k in sorted(order[:MIXED])}
 
 
 def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> int:
-    """The first of those as good as the best, up to ties."""
+    """Return the first of those as good as the best, up to ties."""
     sign = 1.0 if target.lower_is_better else -1.0
     losses = [sign * line["value"] if line["status"] == "tried" else math.inf for line in table]
     least = min(losses)
@@ -319,12 +321,12 @@ def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> in
         why = "; ".join(f"{line['model']}: {line['status']}" for line in table)
         raise DataError(f"no candidate gave a finite {target}, so there is nothing to choose from ({why})")
     found = next(k for k, loss in enumerate(losses) if loss <= least + TIE * abs(least))
-    # A tie must not let in something worse than the baseline.
+    # A tie must not admit something worse than the baseline.
     return found if losses[found] <= losses[0] else losses.index(least)
 
 
 def settled(model: Any) -> dict[str, Any]:
-    """The settings that a model chose inside training."""
+    """Return the settings that a model chose during training."""
     left_open = getattr(model, "config", None)
     if not isinstance(model, ChoosesSettings):
         return {}
@@ -343,24 +345,24 @@ class _Trial:
     fit: Fit
     clock: Callable[[], float]
     settled: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
-    """By the label of a candidate: what it chose inside training on random rows. Such settings are those of all rows,
+    """By the label of a candidate: the settings that it chose during training on random rows. They hold for all rows,
     so that a part of a blend does not choose again."""
 
     def part(self, one: Candidate) -> str:
-        """A candidate as a part of a blend."""
+        """Return a candidate as a part of a blend."""
         return spec_text(one.model, {**one.config, **self.settled.get(one.label, {})})
 
     def line(self, one: Candidate, status: str) -> dict[str, Any]:
-        """A line of the frame of trials, not yet tried."""
+        """Return a line of the frame of trials for a candidate that is not yet tried."""
         shown = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
         fixed = {"model": one.model, "config": shown, "metric": str(self.target), "held_out": self.how}
         return fixed | {"value": None, "seconds": None, "status": status}
 
     def run(self, one: Candidate, line: dict[str, Any], required: bool) -> list[Scorer]:
-        """Train and measure one candidate, and write value, seconds and status into its ``line``; what was trained, one
-        for each part. One that cannot be trained here is passed over, unless ``required``.
+        """Train and measure one candidate, and write value, seconds and status into its ``line``. Returns the trained
+        models, one for each part. A candidate that cannot be trained here is skipped, unless ``required``.
 
-        Settings that a model chooses inside training are chosen on the oldest window of time, and kept for the others.
+        Settings that a model chooses during training are chosen on the oldest window of time, and kept for the others.
         """
         start = self.clock()
         values, found = [], []
@@ -392,7 +394,7 @@ class _Trial:
     def blend(
         self, which: Sequence[Candidate], trained: Sequence[Sequence[Scorer]]
     ) -> tuple[Candidate, dict[str, Any]]:
-        """The best blend of rankers that are trained already, and its line of the frame."""
+        """Return the best blend of trained rankers, and its line of the frame."""
         start = self.clock()
         standings = []
         for at, part in enumerate(self.parts):

@@ -1,4 +1,4 @@
-"""``compare``: several models on the same splits, with a verdict."""
+"""Compare several models on the same splits, with a verdict."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Array = NDArray[Any]
 
 @dataclasses.dataclass
 class _Run:
-    """What one model did on every fold."""
+    """The results of one model on every fold."""
 
     spec: Candidate
     measured: list[Measured] = dataclasses.field(default_factory=list)
@@ -72,8 +72,9 @@ def compare(
 ) -> Comparison:
     """Train every model on the training rows of every split, and measure all of them on the same test rows.
 
-    Bounds and p-values are by paired bootstrap over users, corrected by Holm. A model that cannot be trained here (a
-    missing extra, no times) is left out, and the verdict says why. Rankers have no RMSE: those cells stay empty.
+    Bounds and p-values come from a paired bootstrap over users, with Holm's correction. A model that cannot be trained
+    here (a missing extra, no times) is left out, with the reason in the verdict. Rankers have no RMSE; those cells stay
+    empty.
 
     Args:
         ratings: Interactions or anything that :func:`cofactor.read` takes; not needed where ``split`` is a Split.
@@ -91,19 +92,18 @@ def compare(
         new_users: ``"popular"`` also counts users without training rows, with the most popular items.
         level: the level of the models' own intervals.
         tune: seconds for tuning each model, shared by the folds; each fold tunes inside its own training rows.
-        seed: of every training.
+        seed: the seed of every training.
         draws: bootstrap draws.
         alpha: the level of the tests.
-        fit: ``fit(train, model=name, seed=seed, **config)``, which trains in place of :func:`cofactor.fit`.
-        baselines: add the simplest model where ``models`` leave it out: ``popular`` where lists are measured, ``bias``
-            where ratings are.
+        fit: ``fit(train, model=name, seed=seed, **config)``, a function that replaces :func:`cofactor.fit`.
+        baselines: add the simplest model if ``models`` lack it: ``popular`` for lists, ``bias`` for ratings.
         quiet: no progress bar; None: a bar on a terminal.
 
     Returns:
         A Comparison: a frame of figures, the pairs that differ, and a verdict in words.
 
     Raises:
-        ConfigError: a model was tuned on test rows, or an argument makes no sense.
+        ConfigError: a model was tuned on test rows, or an argument is invalid.
         DataError: only lists are measured, and no user has a relevant row.
 
     Warns:
@@ -141,7 +141,7 @@ def compare(
     if foot:
         said = " and ".join(one.label for one in foot)
         notes.append(
-            f"{said} {'was' if len(foot) == 1 else 'were'} not named and came along, as the simplest"
+            f"{said} {'was' if len(foot) == 1 else 'were'} added, as the simplest"
             f" {'baseline' if len(foot) == 1 else 'baselines'}."
         )
     by = fit or default_fit(any(metric.needs == "interval" for metric in wanted))
@@ -163,7 +163,7 @@ def compare(
 
 
 def _settings(runs: list[_Run]) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Each model's name and parameters, by its label, where they are the same on every fold."""
+    """Return each model's name and parameters, by its label, if they are the same on every fold."""
     return {
         run.spec.label: (run.spec.model, run.configs[0])
         for run in runs
@@ -172,7 +172,8 @@ def _settings(runs: list[_Run]) -> dict[str, tuple[str, Mapping[str, Any]]]:
 
 
 def _unmeasured(folds: list[Split], tests: list[HeldOut], wanted: list[Metric], choices: EvaluationProtocol) -> str:
-    """Why no list can be measured on these rows; else nothing. Warns where they can be for few users."""
+    """Return why no list can be measured on these rows, or an empty text. Warns if lists can be measured for few users
+    only."""
     if all(metric.needs != "lists" or metric.base in BEYOND for metric in wanted):
         return ""
     for fold, test in zip(folds, tests):
@@ -188,7 +189,7 @@ def _unmeasured(folds: list[Split], tests: list[HeldOut], wanted: list[Metric], 
 
 
 def _foot(candidates: list[Candidate], wanted: list[Metric], train: Interactions) -> list[Candidate]:
-    """The simplest model of each kind that is measured, where it is not among the candidates."""
+    """Return the simplest model of each measured kind, if it is not among the candidates."""
     there = {name for one in candidates for name in (one.label, one.model)}
     needs = {metric.needs for metric in wanted}
     rated = train.kind == "ratings" and train.range[0] != train.range[1]
@@ -215,7 +216,7 @@ def _folds(ratings: Any, split: Split | Sequence[Split] | str | None, seed: int)
 
 
 def _checked(folds: list[Split], tests: list[HeldOut], candidates: list[Candidate]) -> list[str]:
-    """Leaks: warned of, noted or refused."""
+    """Check for leaks: each is warned of, noted or refused."""
     notes = []
     for k, (fold, test) in enumerate(zip(folds, tests)):
         said = held_out.notes(test, fold.train, held_out.leaked(test, fold.train))
@@ -266,14 +267,14 @@ def _run(
 
 
 def able(by: Scorer, metric: Metric) -> bool:
-    """Whether this model can give this metric."""
+    """Return whether this model supports this metric."""
     if metric.needs == "rating":
         return by.task == "rating"
     return metric.needs == "lists" or by.interval is not None
 
 
 def _warm_up(one: Candidate, train: Interactions, seed: int, by: Fit) -> None:
-    """Compile what the model needs on a few rows, so that its seconds are those of training."""
+    """Compile what the model needs on a few rows, so that its seconds measure training only."""
     if one.train is not None:
         return
     fields = {f.name for f in dataclasses.fields(model_class(one.model).Config)}
@@ -284,7 +285,7 @@ def _warm_up(one: Candidate, train: Interactions, seed: int, by: Fit) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Tuner:
-    """Tuning within the training rows of one fold, by the first metric that the model can give."""
+    """Tunes within the training rows of one fold, by the first metric that the model supports."""
 
     seconds: float
     wanted: list[Metric]
@@ -293,7 +294,7 @@ class _Tuner:
     fit: Fit | None
 
     def best(self, one: Candidate, train: Interactions) -> Mapping[str, Any]:
-        """Config values; none where the model has nothing to tune."""
+        """Return config values; none if the model has nothing to tune."""
         cls = model_class(one.model)
         if not ranges(cls.Config, set(one.config)):
             return {}
@@ -361,10 +362,10 @@ def _frames(
 
 
 def _pairs(columns: list[tuple[_Run, Metric, UserSums]], drawn: Array) -> pl.DataFrame:
-    """Every two models on every metric; the better one first."""
+    """Compare every two models on every metric. The better one comes first."""
     found: list[dict[str, Any]] = []
     for (j, (a, metric, left)), (k, (b, other, right)) in combinations(enumerate(columns), 2):
-        # Coverage should be near its level: neither way is better.
+        # Coverage should be near its level, so neither direction is better.
         if metric != other or metric.base == "interval_coverage":
             continue
         difference, draws = left.point() - right.point(), drawn[:, j] - drawn[:, k]
@@ -381,7 +382,7 @@ def _pairs(columns: list[tuple[_Run, Metric, UserSums]], drawn: Array) -> pl.Dat
 
 
 def _places(tests: list[HeldOut]) -> tuple[list[Array], int]:
-    """Where the users of each fold stand among the users of all folds."""
+    """Return the positions of each fold's users among the users of all folds."""
     if len({test.labels.dtype for test in tests}) > 1:
         raise DataError("the splits have user ids of different types; make them from one table")
     everybody = pl.concat([test.labels.rename("user") for test in tests]).unique(maintain_order=True)

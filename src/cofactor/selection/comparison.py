@@ -17,14 +17,14 @@ from cofactor.evaluation import metric_names
 @frames_out
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """``frame``: a row for each model and metric; ``pairs``: a row for each two models and metric;
+    """``frame``: one row for each model and metric; ``pairs``: one row for each pair of models and each metric;
     ``verdict``: in words.
 
-    ``frame`` has ``model, metric, mean, low, high, worse_by, p, fit_seconds, predict_seconds, folds, n_users,
-    config``: the mean over folds and its bounds; how far behind the best, and the corrected p of that.
-    Seconds are means over folds, with everything compiled. ``pairs`` has ``metric, better, other, difference,
-    low, high, p, p_holm``. ``settings``: each model's name and parameters, by its label; without a function of one's
-    own, and without one that was tuned to other parameters on another fold.
+    ``frame`` has ``model, metric, mean, low, high, worse_by, p, fit_seconds, predict_seconds, folds, n_users, config``:
+    the mean over folds and its bounds; the distance to the best, and its corrected p-value. Seconds are means over
+    folds, with everything compiled. ``pairs`` has ``metric, better, other, difference, low, high, p, p_holm``.
+    ``settings``: each model's name and parameters, by its label; without your own functions, and without models whose
+    tuned parameters differ between folds.
     """
 
     frame: pl.DataFrame
@@ -37,7 +37,7 @@ class Comparison:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics compared, the one asked for first in front."""
+        """The compared metrics, the one requested first in front."""
         return self.frame["metric"].unique(maintain_order=True).to_list()
 
     @property
@@ -46,8 +46,8 @@ class Comparison:
         return str(ranked(self.frame, self.metrics[0])["model"][0])
 
     def figures(self, model: str | None = None) -> pl.DataFrame:
-        """What was measured of one model (the best one), with the columns of :func:`cofactor.evaluate`, for
-        :func:`cofactor.evaluation.with_figures`. ConfigError where that model was not compared."""
+        """Return the figures of one model (by default the best), with the columns of :func:`cofactor.evaluate`, for
+        :func:`cofactor.evaluation.with_figures`. Raises ConfigError if that model was not compared."""
         label = self.best if model is None else model
         rows = self.frame.filter(pl.col("model") == label)
         if not len(rows):
@@ -64,7 +64,8 @@ class Comparison:
         )
 
     def tiers(self, metric: str | None = None) -> list[list[str]]:
-        """The models from the best down; those in one tier cannot be told from its first."""
+        """Return the models from the best down, in tiers. Models of one tier cannot be told apart from its
+        first."""
         metric = self.metrics[0] if metric is None else metric
         if metric not in self.metrics:
             raise ConfigError(f"{metric!r} was not compared; there are: {', '.join(self.metrics)}")
@@ -83,7 +84,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Which win, and which cannot be told apart."""
+        """Sentences on which models win, and which cannot be told apart."""
         said = [self._sentence(metric) for metric in self.metrics]
         if len(self.pairs):
             said.append(
@@ -111,7 +112,7 @@ class Comparison:
         return f"{text}; then {'; then '.join(shown(tier) for tier in tiers[1:])}."
 
     def table(self) -> pl.DataFrame:
-        """One row a model, in the order of the first metric: text to look at."""
+        """Return text to look at: one row for each model, in the order of the first metric."""
         frame = self.frame
         order = ranked(frame, self.metrics[0])["model"].to_list()
         order += [model for model in frame["model"].unique(maintain_order=True) if model not in order]
@@ -141,7 +142,7 @@ class Comparison:
         return table_html(table.columns, table.rows(), caption) + lines_html(self.verdict.split("\n"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in types that JSON knows."""
+        """Return everything, in JSON types."""
         return {
             "how": list(self.how),
             "rows": self.frame.to_dicts(),
@@ -153,7 +154,7 @@ class Comparison:
         }
 
     def plot(self, metric: str | None = None, ax: Any = None) -> Any:
-        """Quality against training time (log scale), with bounds: a matplotlib Axes."""
+        """Plot quality against training time (log scale), with bounds. Returns a matplotlib Axes."""
         try:
             import matplotlib.pyplot as plt
         except ImportError:
@@ -178,7 +179,7 @@ class Comparison:
 
 
 def ranked(frame: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """The rows of one metric, best first; equal ones keep the order in which they were given."""
+    """Return the rows of one metric, best first. Equal ones keep the order in which they were given."""
     rows = frame.filter(pl.col("metric") == metric)
     return rows.sort("mean", descending=not metric_names.metric(metric).lower_is_better, maintain_order=True)
 
@@ -191,7 +192,8 @@ def _cell(row: Mapping[str, Any] | None) -> str:
 
 
 def figure(x: float) -> str:
-    """Four digits after the point, as in the tables; two that count where that would show nothing."""
+    """Format with four digits after the point, as in the tables, or with two significant digits where that would show
+    zeros."""
     return f"{x:.2g}" if 0 < abs(x) < 5e-5 else f"{x:z.4f}"
 
 

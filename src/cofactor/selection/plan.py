@@ -1,4 +1,4 @@
-"""What an automatic choice tries, decided beforehand from counted work: the clock has no say in it."""
+"""Decide beforehand, from counted work, what an automatic choice tries. The clock has no influence."""
 
 from __future__ import annotations
 
@@ -7,35 +7,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHARES = (1.0, 0.5, 0.25, 0.125)
-"""Samples of users on which candidates are tried; on smaller ones only the cheapest family is."""
+"""Shares of users for the trials. On smaller samples, only the cheapest family is tried."""
 DEFAULT_SECONDS, MOST_SECONDS = 60.0, 900.0
-"""The budget where none is given, and how far it grows on a table that is too large for it."""
+"""The default budget, and its maximum on a table that is too large for it."""
 WHOLE_SECONDS = 180.0
-"""How far it grows among rankers so that all users are tried, and a blend of the cheapest of each family can be taken:
-on a sample of users an item has fewer rows, and which ranker is best depends on how many."""
+"""The maximum for rankers, so that all users are tried and a blend of the cheapest of each family can be chosen. In a
+sample of users an item has fewer rows, and the best ranker depends on their number."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one candidate costs, in counted seconds of one ordinary core: ``fit`` to train it on all rows, ``inner`` to
-    train it on the rows to choose by, ``score`` to measure it there. ``bytes`` while it trains on all rows."""
+    """The cost of one candidate, in counted seconds of one ordinary core: ``fit`` to train it on all rows, ``inner`` to
+    train it on the inner training rows, ``score`` to measure it there. ``bytes``: its memory when it trains on all
+    rows."""
 
     fit: float
     inner: float
     score: float
     bytes: float = 0.0
     crowd: float = math.inf
-    """How many times more users there are to measure on than are measured: small samples have fewer."""
+    """Ratio of available to measured validation users; small samples have fewer."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``order``: the positions of what is tried, cheapest first; ``share``: on how many of the users; ``windows``: on
-    how many validation windows; ``skipped``: why the others are not tried, by position; ``work``: counted seconds of
-    all of it, without the last training; ``budget``: what it was made for.
+    """The plan of the trials.
 
-    ``too_dear``: of ``order``, those whose training on all rows exceeds the budget: tried to show what a larger one
-    would buy.
+    ``order``: the positions of the candidates to try, cheapest first; ``share``: the share of the users; ``windows``:
+    the number of validation windows; ``skipped``: why the others are not tried, by position; ``work``: counted seconds
+    of all trials, without the last training; ``budget``: the budget of the plan.
+
+    ``too_dear``: those in ``order`` whose training on all rows exceeds the budget. They are tried to show what a larger
+    budget would buy.
     """
 
     order: tuple[int, ...]
@@ -48,7 +51,7 @@ class Plan:
 
     @property
     def left(self) -> float:
-        """Counted seconds for the last training."""
+        """The counted seconds left for the last training."""
         return self.budget - self.work
 
 
@@ -63,13 +66,13 @@ def make_plan(
     smallest: float = 1e-3,
     whole: float = DEFAULT_SECONDS,
 ) -> Plan:
-    """A plan for candidates with these costs. The first is the baseline and always tried, then the cheapest of each
-    family, then the rest, cheapest first, as far as the budget goes.
+    """Return a plan for candidates with these costs. The first is the baseline and always tried, then the cheapest of
+    each family, then the rest, cheapest first, as far as the budget allows.
 
-    ``seconds`` bounds the counted work; None: 60 s, more where that is too little for the cheapest of each family, and
-    up to ``whole`` so that these are tried on all users; where it is above 60 s, they come before any sample of users.
-    ``trials`` bounds the number of candidates instead. Where not all candidates fit in, fewer ``windows`` are used,
-    then all candidates are tried on the same sample of users, no less than the share ``smallest``.
+    ``seconds`` limits the counted work. None: 60 s; more if that is too little for the cheapest of each family; and up
+    to ``whole`` so that these are tried on all users. If it is above 60 s, they come before any sample of users.
+    ``trials`` limits the number of candidates instead. If not all candidates fit, fewer ``windows`` are used; then all
+    candidates are tried on the same sample of users, no smaller than the share ``smallest``.
     """
     skipped = {
         k: f"skipped: needs {cost.bytes / 2**30:.1f} GB of memory, there are {memory / 2**30:.1f}"
@@ -90,9 +93,9 @@ def make_plan(
     chosen, takeable = list(affordable), list(affordable)
     cheapest = [k for k in first if k in affordable]
     if whole > DEFAULT_SECONDS and way is not None and way[0] < 1 and _fits(costs, cheapest, 1.0, budget):
-        way, chosen = (1.0, 1), cheapest  # one of each family on all users rather than more of them on a sample
+        way, chosen = (1.0, 1), cheapest  # prefer one of each family on all users to more of them on a sample
     elif way is None:
-        # The dearest families give way before the sample gets small: then they are only tried to compare, if at all.
+        # The most expensive families give way before the sample gets small: they are then tried for comparison only.
         takeable = cheapest
         found = [(n, s) for n in range(len(takeable), 0, -1) for s in SHARES if _fits(costs, takeable[:n], s, budget)]
         n, share = found[0] if found else (1, _smaller(costs, takeable[:1], budget, smallest))
@@ -100,7 +103,7 @@ def make_plan(
         every = _Tried(costs, takeable)
         lower = next((s for s in SHARES if s < share), share)
         if every.work([0, *first], share) > budget >= every.work([0, *first], lower):
-            share = lower  # one step smaller, and every family is tried
+            share = lower  # one step smaller, so that every family is tried
         way, chosen = (share, 1), takeable if _fits(costs, takeable, share, budget) else []
         takeable = [*chosen, *(k for k in affordable if costs[k].fit <= _Tried(costs, chosen).last([0, *chosen]))]
     tried = _Tried(costs, takeable)
@@ -111,7 +114,7 @@ def make_plan(
         if k not in chosen and k not in affordable:
             skipped[k] = f"skipped: training takes about {_said(costs[k].fit)}, the budget is {_said(budget)}"
         elif k not in chosen:
-            skipped[k] = f"skipped: the budget of {_said(budget)} was used up by cheaper ones"
+            skipped[k] = f"skipped: the budget of {_said(budget)} was used up by cheaper models"
     order = [0, *(k for k in able if k in chosen)]
     work = tried.work(order, *way) - tried.last(order)
     return Plan(tuple(order), *way, skipped, work, budget, frozenset(k for k in order[1:] if k not in takeable))
@@ -123,11 +126,11 @@ class _Tried:
     takeable: Sequence[int]
 
     def last(self, which: Sequence[int]) -> float:
-        """Counted seconds to train the dearest that may be taken on all rows."""
+        """Return the counted seconds to train, on all rows, the most expensive candidate that may be chosen."""
         return max(self.costs[k].fit for k in which if k == 0 or k in self.takeable)
 
     def work(self, which: Sequence[int], share: float, windows: int = 1) -> float:
-        """Counted seconds to try these, and to train the dearest once more."""
+        """Return the counted seconds to try these, and to train the most expensive once more."""
         each = (c.inner * share + c.score * min(1.0, share * c.crowd) for c in (self.costs[k] for k in which))
         return windows * sum(each) + self.last(which)
 
@@ -137,7 +140,7 @@ def _fits(costs: Sequence[Cost], which: Sequence[int], share: float, budget: flo
 
 
 def _smaller(costs: Sequence[Cost], which: Sequence[int], budget: float, smallest: float) -> float:
-    """A share of the users on which these fit into the budget, or the smallest."""
+    """Return a share of the users on which these fit into the budget, or the smallest share."""
     share = SHARES[-1]
     while not _fits(costs, which, share, budget) and share > smallest:
         share = max(share / 2, smallest)
@@ -145,7 +148,7 @@ def _smaller(costs: Sequence[Cost], which: Sequence[int], budget: float, smalles
 
 
 def _first_of_each(able: Sequence[int], families: Sequence[str]) -> list[int]:
-    """The cheapest of each family, cheapest first; the baseline's own family needs no other."""
+    """Return the cheapest of each family, cheapest first. The baseline's own family needs no other."""
     found: dict[str, int] = {}
     for k in able:
         if families[k] != families[0]:

@@ -1,8 +1,8 @@
 """Published figures for protocols that can be run on registered data. Data only; ``reproduce`` runs them.
 
-Figures are of this very cut of the data (random folds: of folds like these), as papers or a project's documentation
-give them. A note says where a figure was read when it was not in the paper itself, or that it was not checked. Those
-"stated in the project's goals" are earlier runs of rivals; ``benchmarks/accuracy`` runs them again.
+The figures are for exactly this split of the data (random folds: for folds like these), as papers or a project's
+documentation report them. A note says where a figure was read when it was not in the paper itself, or that it was not
+checked. Those "stated in the project's goals" are earlier runs of rivals; ``benchmarks/accuracy`` runs them again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ class Figure(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """How a figure comes about: ``data`` and ``cut`` say which rows; ``models`` are what cofactor runs by
-    default."""
+    """A protocol. ``data`` and ``cut`` define the rows; ``models`` are those that cofactor runs by default."""
 
     about: str
     data: str
@@ -44,11 +43,11 @@ _SURPRISE = "Surprise's README (1.1.4)"
 _FOLDS = "defaults; other random folds"
 _MEASURED = "rival figure stated in the project's goals, mean of u1..u5"
 _UNCHECKED = "not checked at its source"
-_TUNED = f"{_MEASURED}; tuned on these very folds"
+_TUNED = f"{_MEASURED}; tuned on exactly these folds"
 
 
 def _surprise(found: Mapping[str, tuple[float, float]]) -> tuple[Figure, ...]:
-    """RMSE and MAE by name."""
+    """Return figures of RMSE and MAE by name."""
     return tuple(
         Figure(f"Surprise {name}", metric, value, _SURPRISE, _FOLDS)
         for name, values in found.items()
@@ -58,7 +57,7 @@ def _surprise(found: Mapping[str, tuple[float, float]]) -> tuple[Figure, ...]:
 
 PROTOCOLS: dict[str, Protocol] = {
     "ml-100k-u1": Protocol(
-        "Ratings: u1.base to learn from, u1.test to check with",
+        "Ratings: u1.base for training, u1.test for testing",
         "ml-100k",
         "u1",
         ("rmse", "mae"),
@@ -98,7 +97,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
     ),
     "ml-100k-ua-ub": Protocol(
-        "Ratings: exactly ten test ratings a user, two disjoint test sets, mean",
+        "Ratings: exactly ten test ratings per user, two disjoint test sets, mean",
         "ml-100k",
         "a",
         ("rmse", "mae"),
@@ -142,7 +141,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
     ),
     "ml-100k-temporal": Protocol(
-        "Ratings: the last fifth by time for testing; 85 % of its rows are of users never seen",
+        "Ratings: the last fifth by time for testing; 85 % of its rows are of users who are not in training",
         "ml-100k",
         "temporal",
         ("rmse", "mae"),
@@ -150,7 +149,7 @@ PROTOCOLS: dict[str, Protocol] = {
         (),
     ),
     "movietweetings-temporal": Protocol(
-        "Ratings of the future: the last fifth by time of the demo's 5-core; most of its users were seen before",
+        "Ratings of the future: the last fifth by time of the demo's 5-core; most of its users are in training",
         "movietweetings-demo",
         "temporal",
         ("rmse", "mae"),

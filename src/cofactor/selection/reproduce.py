@@ -1,4 +1,4 @@
-"""``reproduce``: run a published protocol, and set the published figures beside ours."""
+"""Run a published protocol, and compare the published figures with ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ITEM_FEATURES = ("year", "genres")
 
 @frames_out
 def protocols() -> pl.DataFrame:
-    """A frame ``protocol, about, data, metrics, published``: what :func:`reproduce` knows."""
+    """Return a frame ``protocol, about, data, metrics, published`` of the protocols that :func:`reproduce` knows."""
     rows = [
         (name, p.about, p.data, ", ".join(p.metrics), len({f.model for f in p.figures}))
         for name, p in PROTOCOLS.items()
@@ -45,14 +45,14 @@ def reproduce(
     fit: Fit | None = None,
     quiet: bool | None = None,
 ) -> pl.DataFrame:
-    """Run the protocol ``name`` (see :func:`protocols`) with each model's default settings, or with
-    ``models`` as in ``compare``.
+    """Run the protocol ``name`` (see :func:`protocols`) with each model's default settings, or with ``models`` as in
+    ``compare``.
 
-    A frame ``model, metric, value, low, high, fit_seconds, source, note``, best first within a metric;
-    ``source`` is ``cofactor`` for our own figures. Bounds are a bootstrap over users; published figures come
-    without any.
+    Returns a frame ``model, metric, value, low, high, fit_seconds, source, note``, best first within a metric;
+    ``source`` is ``cofactor`` for our own figures. Bounds are a bootstrap over users; published figures come without
+    any.
 
-    Raises ConfigError for a name that does not exist, DatasetError where the data cannot be had.
+    Raises ConfigError for an unknown name, and DatasetError if the data are not available.
     """
     if name not in PROTOCOLS:
         raise ConfigError(f"no protocol {name!r}; there are: {', '.join(PROTOCOLS)}.{did_you_mean(name, PROTOCOLS)}")
@@ -88,7 +88,7 @@ def reproduce(
 
 
 def splits_of(protocol: Protocol, seed: int) -> list[Split]:
-    """The rows of a protocol."""
+    """Return the splits of a protocol."""
     if protocol.cut == "random":
         return [splits.random(load_dataset(protocol.data), 0.1, seed)]
     if protocol.cut == "kfold":

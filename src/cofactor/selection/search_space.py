@@ -1,4 +1,4 @@
-"""From the ``Search`` notes on a config's fields to ranges that Optuna samples."""
+"""Convert the ``Search`` notes on a config's fields to ranges that Optuna samples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from cofactor.models.base.config import Search
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Where one parameter may lie, the default always included. Optuna sees numbers as they are, choices by
-    their position.
+    """The range of one parameter, which always includes the default. Optuna gets numbers as such, and choices by
+    position.
 
-    A default that no logarithmic range can hold (0, or None for "by the data") stands beside the range
-    as a choice.
+    A default outside any logarithmic range (0, or None for "by the data") becomes a separate choice beside the range.
     """
 
     name: str
@@ -24,13 +23,13 @@ class Range:
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The choices, the default among them; empty for numbers."""
+        """The choices, including the default; empty for numbers."""
         s = self.search
         return s.choices if not s.choices or self.default in s.choices else (self.default, *s.choices)
 
     @property
     def apart(self) -> bool:
-        """Whether the default stands beside the range."""
+        """Whether the default is a choice beside the range."""
         number = isinstance(self.default, (int, float)) and not isinstance(self.default, bool)
         return not self.search.choices and (not number or (self.search.log and self.default <= 0))
 
@@ -39,7 +38,7 @@ class Range:
         return f"{self.name} at its default"
 
     def suggest(self, trial: Any) -> Any:
-        """A value for a trial."""
+        """Return a value for a trial."""
         s = self.search
         if s.choices:
             return self.choices[trial.suggest_categorical(self.name, list(range(len(self.choices))))]
@@ -54,20 +53,20 @@ class Range:
         return trial.suggest_float(self.name, low, high, log=s.log)
 
     def first(self) -> dict[str, Any]:
-        """The default, as Optuna keeps it."""
+        """Return the default, in Optuna's form."""
         if self.search.choices:
             return {self.name: self.choices.index(self.default)}
         return {self._flag: True} if self.apart else {self.name: self.default}
 
     def read(self, params: Mapping[str, Any]) -> Any:
-        """The value, from what Optuna kept."""
+        """Return the value from Optuna's form."""
         if self.search.choices:
             return self.choices[params[self.name]]
         return self.default if self.apart and params[self._flag] else params[self.name]
 
 
 def ranges(config: type[Any], fixed: set[str]) -> list[Range]:
-    """A Range for each field that says where to search and is not fixed."""
+    """Return a Range for each field that has a search range and is not fixed."""
     found = []
     for field in dataclasses.fields(config):
         search = field.metadata.get("search")

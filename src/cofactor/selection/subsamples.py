@@ -1,4 +1,4 @@
-"""Parts of a table to choose a model by: random rows, the rows of some of the users."""
+"""Subsets of a table for choosing a model: random rows, or the rows of some users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cofactor.data.interactions import Interactions, Split
 
 
 def random_rows(data: Interactions, share: float, seed: int, at_most: int = 500_000) -> Split:
-    """A random share of the rows for validation, no more than ``at_most``."""
+    """Hold out a random share of the rows for validation, no more than ``at_most``."""
     n = min(max(1, round(len(data) * share)), at_most)
     mask = np.zeros(len(data), dtype=np.bool_)
     mask[np.random.default_rng([seed, 3]).permutation(len(data))[:n]] = True
@@ -17,7 +17,7 @@ def random_rows(data: Interactions, share: float, seed: int, at_most: int = 500_
 
 
 def few_users(split: Split, n: int, seed: int) -> Split:
-    """The same training rows; the validation rows of ``n`` users at most, of those who have training rows."""
+    """Keep the training rows, and the validation rows of at most ``n`` users who have training rows."""
     present = np.unique(split.valid.users)
     present = present[split.train.by_user.counts[present] > 0]
     if len(present) <= n:
@@ -28,7 +28,7 @@ def few_users(split: Split, n: int, seed: int) -> Split:
 
 
 def some_users(split: Split, share: float, seed: int) -> Split:
-    """All rows of a random share of the users."""
+    """Keep all rows of a random share of the users."""
     if share >= 1:
         return split
     kept = np.zeros(split.train.n_users, dtype=np.bool_)

@@ -1,7 +1,7 @@
-"""``tune``: better settings for a model, found inside the training rows.
+"""Tune a model: find better settings inside the training rows.
 
-Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), seeded; the first trial is the defaults, so
-that the result is never worse than they are on the inner validation rows.
+The search is Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), seeded. The first trial is the defaults,
+so the result is never worse than they are on the inner validation rows.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from cofactor.selection.subsamples import few_users
 @frames_out
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tuned:
-    """``best``: config values to use, as in ``cofactor.fit(data, model=tuned.model, **tuned.best)``;
-    ``value``: the metric they reached on inner validation rows (an optimistic figure: it is the best of many;
+    """The result of tuning. ``best``: config values to use, as in ``cofactor.fit(data, model=tuned.model,
+    **tuned.best)``; ``value``: their metric on the inner validation rows (optimistic, because it is the best of many:
     measure again on test rows); ``frame``: the trials: ``trial, state, value, seconds`` and a column for each
     parameter; ``data``: the rows used."""
 
@@ -58,7 +58,7 @@ class Tuned:
     frame: pl.DataFrame
     data: Interactions = dataclasses.field(repr=False)
     how: str = ""
-    """What was held out, in words."""
+    """A description of the held-out rows."""
 
 
 def tune(
@@ -79,27 +79,28 @@ def tune(
 ) -> Tuned:
     """Search the config of a model for the best values inside the training rows.
 
-    The config names the ranges (``cofactor.models.base.config.Search``). Each trial trains on some of the rows and is
-    measured on the rest; bad trials are pruned between epochs and folds. ``Tuned.how`` says what was held out.
+    The config declares the ranges (``cofactor.models.base.config.Search``). Each trial trains on some of the rows and
+    is measured on the rest; bad trials are pruned between epochs and folds. ``Tuned.how`` describes the held-out rows.
 
     Args:
         data: the training rows: Interactions, a Split (only its ``train`` part is used), or what :func:`cofactor.read`
             takes.
         model: a name from :func:`cofactor.list_models`.
         metric: by default RMSE for rating models, NDCG@10 for rankers.
-        budget_seconds: stop when the next trial would probably not fit in (60 where ``trials`` is not given either).
-            The first trial, with the defaults, always runs.
-        trials: stop after this many trials in all; the result is then a function of the seed alone.
-        seed: of the search and of every training.
-        folds: how many parts each trial is measured on: windows of time, rows before the last, or random fifths.
-        fixed: parameters held at a value.
+        budget_seconds: stop when the next trial would probably exceed it (60 if ``trials`` is not given either). The
+            first trial, with the defaults, always runs.
+        trials: stop after this many trials in total; the result then depends on the seed alone.
+        seed: the seed of the search and of every training.
+        folds: the number of parts that each trial is measured on: windows of time, rows before the last, or random
+            fifths.
+        fixed: parameters to hold at a given value.
         relevant: the lowest rating that counts as relevant, as in :func:`cofactor.evaluate`.
         how: which rows are held out: ``"auto"`` is the future where there are times (the last fifth by time, or each
             user's last row; a fifth of each user's for ratings), else a random fifth; or ``"random"``, ``"temporal"``,
             ``"last"``.
-        storage: a file to resume from: SQLite where its name ends in ``.db`` or ``.sqlite``, else a journal. Resuming
-            gives what an uninterrupted run gives.
-        fit: ``fit(train, model=name, seed=seed, **config)``, which trains in place of :func:`cofactor.fit`.
+        storage: a file to resume from: SQLite where its name ends in ``.db`` or ``.sqlite``, else a journal. A resumed
+            run gives the result of an uninterrupted one.
+        fit: ``fit(train, model=name, seed=seed, **config)``, a function that replaces :func:`cofactor.fit`.
         quiet: no progress bar; None: a bar on a terminal.
 
     Returns:
@@ -146,7 +147,7 @@ def tune(
 
 
 def _inner(train: Interactions, how: str, folds: int, seed: int, task: Task) -> list[Split]:
-    """The parts to learn from and to measure on, the most telling first."""
+    """Return the splits for training and measuring, the most informative first."""
     check_choice("how", how, *splits.WAYS)
     last: int | float = 1 if task == "ranking" else 0.2
     if how == "temporal":
@@ -179,7 +180,7 @@ def _optuna() -> Any:
 
 @contextlib.contextmanager
 def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | Path | None) -> Iterator[Any]:
-    """The search so far; the connections to its file are closed at the end."""
+    """Yield the search so far. The connections to its file are closed at the end."""
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -215,12 +216,12 @@ def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | 
 
 
 class _OutOfTime(Exception):
-    """The budget ended in the middle of a trial; it does not count."""
+    """The budget ended during a trial, which does not count."""
 
 
 @dataclasses.dataclass
 class _Job:
-    """The search under way."""
+    """A search in progress."""
 
     model: str
     target: metric_names.Metric
@@ -234,7 +235,7 @@ class _Job:
     deadline: float = float("inf")
 
     def run(self, trials: int | None, budget: float, quiet: bool | None) -> None:
-        """Trial after trial until there are enough, or time is up."""
+        """Run trials until there are enough, or until time is up."""
         optuna = _optuna()
         start = time.perf_counter()
         self.deadline = start + budget
@@ -259,7 +260,7 @@ class _Job:
             optuna.logging.set_verbosity(level)
 
     def _trial(self, optuna: Any, number: int) -> None:
-        # A fresh sampler for each trial, seeded by its number: a resumed search goes on as if never
+        # A fresh sampler for each trial, seeded by its number: a resumed search continues as if never
         # interrupted.
         chosen = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=chosen, n_startup_trials=8)
@@ -289,8 +290,8 @@ class _Job:
         for k, split in enumerate(self.inner):
 
             def report(share: float, loss: float, k: int = k) -> None:
-                # By tenths of the way, so that runs of different lengths compare; only the first fold is
-                # watched.
+                # Reported by tenths of the run, so that runs of different lengths compare; only the first fold is
+                # monitored.
                 nonlocal told
                 if time.perf_counter() > self.deadline and self._complete():
                     raise _OutOfTime
@@ -311,7 +312,7 @@ class _Job:
         return float(np.mean(values))
 
     def _warm_up(self) -> None:
-        """Compile on a few rows, so that the first trial does not look dear."""
+        """Compile on a few rows, so that the first trial is not charged for it."""
         few = self.inner[0].train.take(np.arange(min(len(self.inner[0].train), 300)))
         fields = {f.name for f in dataclasses.fields(model_class(self.model).Config)}
         short = {"epochs": 2} if "epochs" in fields else {}
@@ -337,14 +338,14 @@ class _Job:
         return found
 
     def _revive(self, optuna: Any) -> None:
-        """Trials that were cut off by a crash do not count, and are done again."""
+        """Mark trials that a crash cut off as failed, and repeat them."""
         for lost in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             live = optuna.trial.Trial(self.study, lost._trial_id)
             live.set_user_attr("lost", True)
             self.study.tell(lost.number, state=optuna.trial.TrialState.FAIL)
 
     def result(self, train: Interactions) -> Tuned:
-        """The best trial, and the frame of all of them."""
+        """Return the best trial, and the frame of all trials."""
         if not self._complete():
             raise DataError(f"no trial of {self.model} gave a finite {self.target}")
         best = self.study.best_trial

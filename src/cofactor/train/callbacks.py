@@ -1,9 +1,9 @@
-"""Callbacks: small objects that the loop calls at fixed moments.
+"""Callbacks: small objects that the loop calls at fixed points.
 
-Override what you need. ``before_batch`` and ``after_batch`` make the loop go batch by batch; without them a fused
-kernel gets whole epochs. The weights come out the same, unless the model takes whole epochs in an order of its own
+Override the hooks that you need. ``before_batch`` and ``after_batch`` make the loop go batch by batch; without them a
+fused kernel gets whole epochs. The weights are the same, unless the model takes whole epochs in an order of its own
 (dot-bias from 500,000 ratings on; ``parallel="off"`` keeps the plain order). Set ``learn.stop = True`` to end after the
-present epoch.
+current epoch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cofactor.train.run import TrainingRun
 
 
 class Callback:
-    """Does nothing; subclass it."""
+    """A callback that does nothing. Subclass it."""
 
     def before_fit(self, learn: TrainingRun) -> None: ...
 
@@ -37,15 +37,16 @@ class Callback:
     def after_fit(self, learn: TrainingRun) -> None: ...
 
     def state(self) -> State:
-        """What a checkpoint must hold of this callback; nothing, unless it remembers something between epochs."""
+        """Return what a checkpoint must hold of this callback: nothing, unless it remembers something between
+        epochs."""
         return {}
 
     def restore(self, state: State) -> None:
-        """Put back what ``state`` gave; called after ``before_fit`` when training resumes."""
+        """Restore the value of ``state``. Called after ``before_fit`` when training resumes."""
 
 
 def wants_batches(callbacks: list[Callback]) -> bool:
-    """Whether any of them has a hook at every batch."""
+    """Return whether any of them has a hook at every batch."""
     return any(
         type(c).before_batch is not Callback.before_batch or type(c).after_batch is not Callback.after_batch
         for c in callbacks
@@ -53,8 +54,8 @@ def wants_batches(callbacks: list[Callback]) -> bool:
 
 
 class PrintTable(Callback):
-    """The table of the notebook: epoch, train_loss, valid_loss, time, a line an epoch as it ends. Models in closed form
-    have no epochs: one line says when they are solved. ``out`` None: the logger or standard output."""
+    """Print the notebook's table: epoch, train_loss, valid_loss, time, one line at the end of each epoch. Closed-form
+    models have no epochs; one line reports when they are solved. ``out`` None: the logger or standard output."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out
@@ -88,7 +89,7 @@ def _seconds(s: float) -> str:
 
 
 class ProgressBar(Callback):
-    """A bar over the epochs with the losses beside it, on a terminal; silence elsewhere. For runs of many sweeps."""
+    """Show a bar over the epochs with the losses, on a terminal; elsewhere nothing. For runs of many sweeps."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -107,7 +108,7 @@ class ProgressBar(Callback):
 
 
 class EarlyStopping(Callback):
-    """Stop when the validation loss has not gone down by ``min_delta`` for ``patience`` epochs."""
+    """Stop when the validation loss has not decreased by ``min_delta`` for ``patience`` epochs."""
 
     def __init__(self, patience: int = 1, min_delta: float = 0.0) -> None:
         if patience < 1:
@@ -159,7 +160,7 @@ class SaveBest(Callback):
 
 
 class CSVLog(Callback):
-    """Write the table to a CSV file, a row an epoch, flushed as it goes; ``append`` keeps what the file holds."""
+    """Write the table to a CSV file, one row per epoch, flushed each time. ``append`` keeps the file's earlier rows."""
 
     def __init__(self, path: str | Path = "history.csv", append: bool = False) -> None:
         self.path = Path(path)

@@ -1,6 +1,6 @@
-"""Checkpoints: one safetensors file that holds everything needed to go on as if never interrupted.
+"""Checkpoints: one safetensors file with everything needed to continue as if training had never been interrupted.
 
-Written to a temporary name in the same folder and renamed, so a crash leaves the last good one.
+The file is written under a temporary name in the same folder and renamed, so a crash leaves the last good one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def save_checkpoint(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]]
 
 
 def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
-    """What :func:`save_checkpoint` wrote; BundleError where the file is missing, cut short or no checkpoint."""
+    """Return what :func:`save_checkpoint` wrote. Raises BundleError if the file is missing, truncated or not a
+    checkpoint."""
     path = Path(path)
     if not path.is_file():
         raise BundleError(f"no checkpoint at {path}")
@@ -51,5 +52,5 @@ def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
         meta = json.loads(_tensors.facts(held, str(path))["cofactor"])
         arrays = {name: array.copy() for name, array in _tensors.views(held, str(path)).items()}
     except (BundleError, KeyError, ValueError, OSError) as exc:
-        raise BundleError(f"{path} is not a whole checkpoint ({exc}); delete it and train again") from exc
+        raise BundleError(f"{path} is not a complete checkpoint ({exc}); delete it and train again") from exc
     return arrays, meta

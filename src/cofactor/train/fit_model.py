@@ -1,4 +1,4 @@
-"""Train a model as its config says: the one path of fit, compare, tune, auto, blend and the conformance suite."""
+"""Train a model according to its config: the only path of fit, compare, tune, auto, blend and the conformance suite."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def fit_model(
 ) -> Learner:
     """Train ``model`` for the epochs of its config: gradient steps by the one-cycle policy, others in passes.
 
-    ``data`` may be a Split, whose ``valid`` part is then watched. ``begin`` is called with the Learner before the first
-    epoch (a warm start, say). Returns the Learner, which has the losses and the trained model.
+    ``data`` may be a Split, whose ``valid`` part is then monitored. ``begin`` is called with the Learner before the
+    first epoch (for example for a warm start). Returns the Learner, which has the losses and the trained model.
     """
     config = model.config
     learn = Learner(data, model, seed=seed, bs=getattr(config, "batch_size", 64), callbacks=callbacks, verbose=verbose)

@@ -1,7 +1,7 @@
 """The Learner: the only epoch loop in cofactor.
 
-It turns a plan (schedules) into arrays of learning rate and momentum and hands a stepper as many batches at a time as
-it can: a whole epoch where nobody wants to look in between.
+It turns a plan (schedules) into arrays of learning rate and momentum, and gives a stepper as many batches at a time as
+possible: a whole epoch if no callback needs to run in between.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from cofactor.train.schedules import Plan, flat_plan, one_cycle_plan
 
 Array = NDArray[Any]
 CHUNK = 1 << 20
-"""Ratings that are predicted at a time when validating."""
+"""Number of ratings that validation predicts at a time."""
 TABLE_ROWS = 30
-"""Runs of more epochs than this show a progress bar rather than a line an epoch."""
+"""Runs of more epochs than this show a progress bar instead of one line per epoch."""
 
 
 class Learner:
-    """Trains a model on the ``train`` part of a split and watches the ``valid`` part.
+    """Trains a model on the ``train`` part of a split and monitors the ``valid`` part.
 
-    ``data`` may also be Interactions: then there is nothing to watch and valid losses are NaN. One ``seed`` fixes
-    initial values, the order of rows, everything. Training goes on where it was when ``fit`` is called again.
+    ``data`` may also be Interactions: then nothing is monitored and valid losses are NaN. One ``seed`` fixes initial
+    values, the order of rows and all other random numbers. Calling ``fit`` again continues the training.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Learner:
         self.train = data.train if isinstance(data, Split) else data
         self.valid = data.valid if isinstance(data, Split) else None
         if len(self.train) == 0:
-            raise DataError("there is no row to train on")
+            raise DataError("there are no rows to train on")
         check_int("the batch size", bs)
         check_int("seed", seed, 0)
         _check_callbacks(callbacks)
@@ -75,9 +75,9 @@ class Learner:
         self.verbose = verbose
         self.recorder = Recorder()
         self.epoch = 0
-        """The epoch under way, or the last one done, in the present fit."""
+        """The current epoch of this fit, or the last complete one."""
         self.stop = False
-        """Set to True (in a callback, say) to end after the present epoch."""
+        """Set to True (for example in a callback) to end after the current epoch."""
         self.interrupted = False
         """Whether the last fit was ended by Ctrl-C."""
         self._epochs_done = 0
@@ -85,7 +85,7 @@ class Learner:
 
     @property
     def stepper(self) -> Stepper:
-        """The training run in progress; made when first needed."""
+        """The training run in progress, created when first needed."""
         if self._stepper is None:
             check_memory(self.model, self.train)
             self._stepper = self.model.stepper(self.train, np.random.default_rng([self.seed, 0]))
@@ -158,10 +158,11 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned.
+        """Train by a plan of your own. Ctrl-C ends training after the current epoch (or batch); the model keeps what it
+        has learned.
 
         Args:
-            plan: rates and momentum of every batch (``cofactor.train.schedules``).
+            plan: learning rates and momenta of every batch (``cofactor.train.schedules``).
             callbacks: callbacks of this fit.
             checkpoint: a file that is written after every epoch.
             resume: go on from ``checkpoint``, to the weights of an uninterrupted run.
@@ -200,13 +201,13 @@ class Learner:
         if self.model.kind == "batch":
             train_loss = self._batches(plan, active, interrupted)
             self.stepper.flush()
-            self._refuse_divergence(train_loss, "take a lower learning rate")
+            self._refuse_divergence(train_loss, "use a lower learning rate")
         else:
             losses = self.stepper.run(None, None)
             self.recorder.add(losses, losses[:0], losses[:0])
             train_loss = float(losses[-1]) if len(losses) else math.nan
             if len(losses):
-                self._refuse_divergence(train_loss, "take fewer factors or more regularisation")
+                self._refuse_divergence(train_loss, "use fewer factors or more regularisation")
         self._epochs_done += 1
         valid_loss = self.validate()
         self.recorder.seconds.append(time.perf_counter() - start)
@@ -250,9 +251,9 @@ class Learner:
     # ---- looking
 
     def validate(self, data: Interactions | None = None) -> float:
-        """Return the mean loss, by the weights of the rows where they have any.
+        """Return the mean loss, weighted by the row weights if there are any.
 
-        NaN where there are no rows, or for rankers.
+        NaN without rows, and for rankers.
 
         Args:
             data: rows; the split's valid part unless given.
@@ -261,7 +262,7 @@ class Learner:
         if data is None or len(data) == 0:
             return math.nan
         if self._stepper is None:
-            _ = self.stepper  # the weights that training would start from
+            _ = self.stepper  # the weights from which training would start
         if isinstance(self.model, HasLoss):
             return self.model.loss(data)
         if self.model.task == "ranking":
@@ -285,17 +286,17 @@ class Learner:
         wd: float = 0.01,
         stop_div: bool = True,
     ) -> LRFind:
-        """Try learning rates from small to large in a run that is thrown away (Smith 2015).
+        """Try learning rates from small to large in a trial run (Smith 2015).
 
-        Weights and order are put back.
+        Weights and order are restored afterwards.
 
         Args:
             start: the first rate.
             end: the last rate.
-            num: batches, one rate each. By default an epoch of them (100 to 2,000): a row of an embedding learns only
-                in the batches that it is in, and in fewer batches hardly any row moves before the rate is far too high.
+            num: batches, one rate each. By default one epoch (100 to 2,000). An embedding row learns only in its own
+                batches; with fewer batches hardly any row would move before the rate is far too high.
             wd: decoupled weight decay.
-            stop_div: end where the loss is four times the least so far.
+            stop_div: stop when the loss is four times the lowest so far.
 
         Returns:
             An LRFind: rates, losses, and a suggestion.
@@ -327,8 +328,8 @@ class Learner:
         arrays, meta = load_checkpoint(path)
         if meta.get("run") != self._run_label(plan) or meta["callbacks"] != [type(c).__name__ for c in callbacks]:
             raise BundleError(
-                f"{path} belongs to another run (other data, model, seed, schedule or callbacks); "
-                "train with the same ones, or without resume"
+                f"{path} belongs to another run (other data, model, seed, schedule or callbacks); train with the same"
+                " ones, or without resume"
             )
         for i, callback in enumerate(callbacks):
             callback.restore(_under(arrays, f"callback {i}."))
@@ -353,7 +354,7 @@ def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
 
 
 def _check_range(data: Interactions, y_range: Any) -> None:
-    """A sigmoid can never reach a rating outside its range."""
+    """Raise DataError for a rating outside the range, which a sigmoid can never reach."""
     if not isinstance(y_range, tuple):
         return
     outside = (data.values < y_range[0]) | (data.values > y_range[1])
@@ -368,7 +369,7 @@ def _check_range(data: Interactions, y_range: Any) -> None:
 def _check_weights(data: Interactions, model: Model) -> None:
     if data.weights is not None and not getattr(model, "weighs_rows", False):
         raise ConfigError(
-            f"{model.name} cannot use the weights of rows (column {data.columns.weight or 'weight'!r}); take als, bias,"
+            f"{model.name} cannot use row weights (column {data.columns.weight or 'weight'!r}); use als, bias,"
             " popular, ials, item-cosine, ease, slim, graph-filter or blend, or read the table without weight=..."
         )
 
@@ -389,7 +390,7 @@ def _check_rates(epochs: int, lr: float, wd: float) -> None:
 
 @contextmanager
 def _ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event, the second one raises KeyboardInterrupt; only in the main thread."""
+    """Yield an event that the first Ctrl-C sets; the second raises KeyboardInterrupt. Only in the main thread."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -1,4 +1,4 @@
-"""Losses of predictions, as plain functions of arrays; each is a mean over rows, by their weights where given."""
+"""Losses of predictions, as plain functions of arrays. Each is a mean over rows, weighted if weights are given."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ Array = NDArray[Any]
 
 
 def mean(values: Array, weights: Array | None = None) -> float:
-    """The mean of float64 values, by their weights where given."""
+    """Return the mean of float64 values, weighted if weights are given."""
     return float(np.mean(values) if weights is None else np.average(values, weights=weights))
 
 
 def mse(predicted: Array, true: Array, weights: Array | None = None) -> float:
-    """Mean squared error."""
+    """Return the mean squared error."""
     return mean((predicted.astype(np.float64) - true) ** 2, weights)
 
 
 def rmse(predicted: Array, true: Array, weights: Array | None = None) -> float:
-    """The root of the mean squared error."""
+    """Return the root of the mean squared error."""
     return float(np.sqrt(mse(predicted, true, weights)))
 
 
 def mae(predicted: Array, true: Array, weights: Array | None = None) -> float:
-    """Mean absolute error."""
+    """Return the mean absolute error."""
     return mean(np.abs(predicted.astype(np.float64) - true), weights)
 
 
 def huber(predicted: Array, true: Array, weights: Array | None = None, delta: float = 1.0) -> float:
-    """Huber (1964): squared within ``delta``, linear beyond."""
+    """Return the Huber loss (1964): squared within ``delta``, linear beyond."""
     error = np.abs(predicted.astype(np.float64) - true)
     return mean(np.where(error <= delta, 0.5 * error**2, delta * (error - 0.5 * delta)), weights)
 
 
 def bce(predicted: Array, true: Array, weights: Array | None = None) -> float:
-    """Binary cross-entropy of probabilities (true values 0 or 1)."""
+    """Return the binary cross-entropy of probabilities (true values 0 or 1)."""
     p = np.clip(predicted.astype(np.float64), 1e-7, 1 - 1e-7)
     return -mean(true * np.log(p) + (1 - true) * np.log1p(-p), weights)
 
 
 Loss = Callable[[Array, Array, Array | None], float]
-"""Of predictions, true values, and the weights of the rows (None: all alike)."""
+"""A function of predictions, true values, and row weights (None: all equal)."""
 LOSSES: dict[str, Loss] = {"mse": mse, "mae": mae, "huber": huber, "bce": bce}
 
 
 def loss_function(name: str) -> Loss:
-    """The loss of that name."""
+    """Return the loss of that name."""
     try:
         return LOSSES[name]
     except KeyError:

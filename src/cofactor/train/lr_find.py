@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class LRFind:
-    """Learning rates tried, smoothed losses, and a suggestion (``valley``)."""
+    """The learning rates tried, the smoothed losses, and a suggestion (``valley``)."""
 
     lrs: Array
     losses: Array
@@ -36,7 +36,7 @@ class LRFind:
         return self.valley
 
     def plot(self) -> Any:
-        """Loss against learning rate with the suggestion marked; a matplotlib Axes."""
+        """Plot the loss against the learning rate, with the suggestion marked. Returns a matplotlib Axes."""
         ax = new_axes()
         ax.plot(self.lrs, self.losses)
         ax.axvline(self.valley, linestyle="--", color="tab:orange", label=f"suggestion {self.valley:.1e}")
@@ -50,8 +50,8 @@ class LRFind:
 def lr_find(
     learn: TrainingRun, start: float, end: float, num: int, wd: float, stop: bool = True, mom: float = 0.95
 ) -> LRFind:
-    """Run ``num`` batches at rates from ``start`` to ``end``, stop where the loss blows up (with ``stop``), put
-    everything back."""
+    """Run ``num`` batches at rates from ``start`` to ``end``, stop when the loss diverges (with ``stop``), and restore
+    the state."""
     if learn.model.kind != "batch":
         raise ConfigError(f"{learn.model.name} does not learn by gradient steps, so it has no learning rate to find")
     if not 0 < start < end or num < 10:
@@ -76,7 +76,7 @@ def lr_find(
 
 
 def _valley(lrs: Array, losses: Array) -> float:
-    """A rate on the longest downhill stretch, two thirds of the way down it."""
+    """Return a rate two thirds of the way down the longest descent of the loss."""
     losses = np.where(np.isfinite(losses), losses, np.inf)
     best_start = best_end = start = 0
     for i in range(1, len(losses)):

@@ -1,4 +1,4 @@
-"""How much memory is free for this process, and whether a training fits in it, before it starts."""
+"""Check, before a training starts, whether it fits into the memory that is free for this process."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from cofactor.errors import ConfigError
 from cofactor.model import HasCost, Model, TableSize
 
 SMALL = 64e6
-"""Bytes that are not asked for before they are taken."""
+"""A training that needs less than this is not checked, in bytes."""
 
 
 def check_memory(model: Model, data: Interactions, free: float | None = None) -> None:
-    """ConfigError where training ``model`` on ``data`` needs more memory than is ``free`` (bytes; None: as the system
-    says). Models that do not say what they cost are let through, and so is everything where the system says nothing."""
+    """Raise ConfigError if training ``model`` on ``data`` needs more memory than is ``free`` (bytes; None: as the
+    system says).
+
+    Models without a cost estimate are not checked, and nothing is if the system does not report the free memory.
+    """
     if not isinstance(model, HasCost):
         return
     size = TableSize(len(data), data.n_users, data.n_items, 0.0, 0.0, data.times is not None)
     needed = model.cost(model.config, size).memory
     free = free_memory() if free is None and needed >= SMALL else free
     if free is not None and needed > max(free, SMALL):
-        raise ConfigError(f"{too_large(model.name, size, needed, free)}; take fewer rows, users or factors")
+        raise ConfigError(f"{too_large(model.name, size, needed, free)}; use fewer rows, users or factors")
 
 
 def too_large(name: str, size: TableSize, needed: float, free: float) -> str:
-    """The first half of a sentence that refuses."""
+    """Return the first half of the error message."""
     return (
         f"{name} needs about {in_words(needed)} of memory for {size.ratings:,} rows, {size.users:,} users and"
         f" {size.items:,} items, and {in_words(free)} are free"
@@ -33,15 +36,16 @@ def too_large(name: str, size: TableSize, needed: float, free: float) -> str:
 
 
 def in_words(n: float) -> str:
-    """A number of bytes, such as 1.4 GB."""
+    """Return a number of bytes in words, such as 1.4 GB."""
     return f"{n / 1e9:.1f} GB" if n >= 1e8 else f"{n / 1e6:.0f} MB"
 
 
 def free_memory(root: Path = Path("/")) -> float | None:
-    """Bytes that the process can take before something is swapped out or killed; None where the system does not say.
+    """Return the bytes that the process can use before something is swapped out or killed; None if the system does not
+    say.
 
-    Linux says it in ``/proc/meminfo``; a container or a service may have less, by the limit of its control group
-    (version 1 or 2) or of a group above. ``root``: where ``proc`` and ``sys`` are.
+    Linux reports it in ``/proc/meminfo``. A container or a service may have less: the limit of its control group
+    (version 1 or 2) or of a parent group. ``root``: the folder of ``proc`` and ``sys``.
     """
     found = [free for free in (_of_system(root), *_of_groups(root)) if free is not None]
     return max(min(found), 0.0) if found else None
@@ -56,7 +60,7 @@ def _of_system(root: Path) -> float | None:
 
 
 def _of_groups(root: Path) -> list[float | None]:
-    """What is left of the limit of each group that holds the process, from its own to the topmost."""
+    """Return what is left of the limit of each control group that holds the process, from its own to the topmost."""
     found = []
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)

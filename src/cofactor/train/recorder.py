@@ -1,4 +1,4 @@
-"""What happened during training: losses by epoch and by batch, learning rates, momenta."""
+"""Records of a training: losses by epoch and by batch, learning rates, momenta."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Array = NDArray[Any]
 
 @dataclass
 class SmoothLoss:
-    """An exponentially weighted mean of batch losses, corrected for its start (as Adam corrects its moments)."""
+    """An exponentially weighted mean of batch losses, with Adam's bias correction for its start."""
 
     beta: float = 0.98
     total: float = 0.0
     count: int = 0
 
     def add(self, losses: Array) -> Array:
-        """Take in losses in order; the smoothed value after each of them."""
+        """Add losses in order. Returns the smoothed value after each of them."""
         n = len(losses)
         if n == 0:
             return np.empty(0)
@@ -49,9 +49,10 @@ def _nothing() -> tuple[array[float], array[float], array[float]]:
 
 @dataclass
 class Recorder:
-    """``values``: ``[train_loss, valid_loss]`` by epoch of the last fit; ``losses``, ``lrs``, ``moms``: one a batch.
+    """``values``: ``[train_loss, valid_loss]`` by epoch of the last fit; ``losses``, ``lrs``, ``moms``: one number per
+    batch.
 
-    Those by batch are lists made when asked for: kept are eight bytes a number.
+    The lists by batch are created on access; the stored form takes eight bytes per number.
     """
 
     values: list[list[float]] = field(default_factory=list)
@@ -72,7 +73,7 @@ class Recorder:
         return self._batches[2].tolist()
 
     def add(self, losses: Array, lrs: Array, moms: Array) -> None:
-        """Take in a run of batches."""
+        """Add a run of batches."""
         for kept, new in zip(self._batches, (losses, lrs, moms)):
             kept.frombytes(np.ascontiguousarray(new, np.float64).tobytes())
 
@@ -84,7 +85,7 @@ class Recorder:
         self.smooth = SmoothLoss()
 
     def plot_loss(self, skip_start: int = 5) -> Any:
-        """Smoothed training loss by batch and validation loss by epoch; a matplotlib Axes."""
+        """Plot the smoothed training loss by batch and the validation loss by epoch. Returns a matplotlib Axes."""
         if not self.values:
             raise NotFittedError("nothing recorded yet; call fit or fit_one_cycle first")
         ax = new_axes()
@@ -101,7 +102,7 @@ class Recorder:
         return ax
 
     def plot_sched(self) -> Any:
-        """Learning rate and momentum by batch; a pair of matplotlib Axes."""
+        """Plot the learning rate and momentum by batch. Returns a pair of matplotlib Axes."""
         if not self.lrs:
             raise NotFittedError("no schedule recorded yet; call fit_one_cycle first")
         left = new_axes()

@@ -1,4 +1,4 @@
-"""``TrainingRun``: what callbacks and the learning-rate finder see of a Learner."""
+"""``TrainingRun``: the part of a Learner that callbacks and the learning-rate finder use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cofactor.train.recorder import Recorder
 
 
 class TrainingRun(Protocol):
-    """A run in progress. Setting ``stop`` ends it after the present epoch."""
+    """A run in progress. Setting ``stop`` ends it after the current epoch."""
 
     model: Model
     train: Interactions

@@ -19,22 +19,22 @@ Schedule = Callable[[Array], Array]
 
 
 def constant(value: float) -> Schedule:
-    """The same value throughout."""
+    """Return a schedule with the same value throughout."""
     return lambda p: np.full(len(p), float(value))
 
 
 def cosine(start: float, end: float) -> Schedule:
-    """Half a cosine wave from ``start`` to ``end``."""
+    """Return half a cosine wave from ``start`` to ``end``."""
     return lambda p: start + (1 + np.cos(np.pi * (1 - p))) * (end - start) / 2
 
 
 def exponential(start: float, end: float) -> Schedule:
-    """Even steps in the logarithm; both ends above 0."""
+    """Return a schedule of even steps in the logarithm. Both ends are above 0."""
     return lambda p: start * (end / start) ** p
 
 
 def joined(at: float, first: Schedule, second: Schedule) -> Schedule:
-    """``first`` over the part of the way before ``at``, ``second`` over the rest."""
+    """Return ``first`` before ``at``, and ``second`` after it."""
     if not 0 < at < 1:
         raise ConfigError(f"pct_start is {at}; it must lie between 0 and 1")
 
@@ -46,17 +46,18 @@ def joined(at: float, first: Schedule, second: Schedule) -> Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one call of ``fit`` does: epochs, schedules of learning rate and momentum, weight decay."""
+    """The plan of one call of ``fit``: epochs, schedules of learning rate and momentum, weight decay."""
 
     epochs: int
     lr: Schedule
     mom: Schedule
     wd: float
     label: str
-    """Words that name the plan and its numbers; a checkpoint can only be resumed under the same plan."""
+    """The plan and its numbers in words. A checkpoint can only be resumed under the same plan."""
 
     def arrays(self, epoch: int, first: int, n: int, per_epoch: int) -> tuple[Array, Array]:
-        """Learning rates and momenta of batches ``first`` .. ``first + n - 1`` of an epoch of ``per_epoch`` batches."""
+        """Return the learning rates and momenta of batches ``first`` .. ``first + n - 1`` of an epoch of ``per_epoch``
+        batches."""
         p = (epoch * per_epoch + first + np.arange(n)) / (self.epochs * per_epoch)
         return self.lr(p), self.mom(p)
 
@@ -71,7 +72,8 @@ def one_cycle_plan(
     pct_start: float = 0.25,
     moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
 ) -> Plan:
-    """lr_max/div -> lr_max over the first ``pct_start``, -> lr_max/div_final over the rest; momentum mirrored."""
+    """Return a one-cycle plan: from lr_max/div to lr_max over the first ``pct_start`` of the batches, then to
+    lr_max/div_final; momentum mirrored."""
     lr = joined(pct_start, cosine(lr_max / div, lr_max), cosine(lr_max, lr_max / div_final))
     mom = joined(pct_start, cosine(moms[0], moms[1]), cosine(moms[1], moms[2]))
     shape = f"div={div!r}, div_final={div_final!r}, pct_start={pct_start!r}, moms={moms!r}"
@@ -79,5 +81,5 @@ def one_cycle_plan(
 
 
 def flat_plan(epochs: int, lr: float, wd: float, *, mom: float = 0.9) -> Plan:
-    """A constant learning rate and momentum."""
+    """Return a plan with constant learning rate and momentum."""
     return Plan(epochs, constant(lr), constant(mom), wd, f"flat({epochs}, {lr!r}, wd={wd!r}, mom={mom!r})")

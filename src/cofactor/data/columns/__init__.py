@@ -1,1 +1,1 @@
-"""What the columns of a table are: by their names, and by what they hold."""
+"""The roles of a table's columns, found by column names and by contents."""

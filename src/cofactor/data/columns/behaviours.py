@@ -1,4 +1,4 @@
-"""A column that says what happened (view, cart, purchase) -> a weight for each row."""
+"""Convert a behaviour column (view, cart, purchase) to a weight for each row."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _BACK = frozenset(
         "angry",
     ]
 )
-"""Behaviours that take something back or say no: they count 0 unless they are given a weight."""
+"""Behaviours that undo or reject something. They count 0 unless they are given a weight."""
 _NOT_TAKEN = frozenset(("0", "00", "false", "no", "f", "n"))
 _TAKEN = frozenset(("1", "10", "true", "yes", "t", "y"))
-"""What stands in a column that says whether something that was shown was taken, without its marks (0.0 is 00)."""
+"""Values of an outcome column (was the shown item taken?), without punctuation: 0.0 is 00."""
 
 
 def says_no(values: pl.Series) -> bool:
-    """Whether some of the few texts of a column take something back or say no."""
+    """Return whether some of a column's few distinct texts undo or reject something."""
     texts = values.drop_nulls().unique().to_list()
     return bool(_BACK & set(map(_plain, texts)))
 
@@ -76,7 +76,7 @@ def _plain(text: str) -> str:
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:
-    """ConfigError unless it is a mapping of behaviours to numbers; those below 0 are dislikes."""
+    """Raise ConfigError unless ``weights`` maps behaviours to numbers. A weight below 0 is a dislike."""
     if weights is None:
         return None
     if not isinstance(weights, Mapping) or not weights:
@@ -90,8 +90,11 @@ def check_weights(weights: Any) -> dict[str, float] | None:
 
 
 def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Series, str]:
-    """The weight of each row (0: leave it out) and a note that names the behaviours, how often each occurs and what it
-    counts. DataError for weights of behaviours that do not occur, and for rows without one."""
+    """Return the weight of each row (0: leave it out), and a note.
+
+    The note names the behaviours, how often each occurs and what it counts. Raises DataError for weights of behaviours
+    that do not occur, and for rows without a behaviour.
+    """
     text = column.cast(pl.String).str.strip_chars()
     if text.null_count():
         row = int(text.is_null().arg_max() or 0)
@@ -102,7 +105,7 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
     names = counts.to_series(0).to_list()
     if len(names) > 200:
         raise DataError(
-            f"column {column.name!r} has {len(names):,} different values, so it does not say what happened; name"
+            f"column {column.name!r} has {len(names):,} different values, so it is not a column of behaviours; name"
             " another with behaviour=..., or behaviour=False"
         )
     yes_no = set(map(_plain, names)) <= _NOT_TAKEN | _TAKEN
@@ -113,11 +116,11 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
         found = {name: weights.get(name, 0.0) for name in names}
     shown = ", ".join(f"{name} ({n:,} rows, counts {found[name]:g})" for name, n in counts.head(12).iter_rows())
     values = text.replace_strict(list(found), np.array(list(found.values()), dtype=np.float64), return_dtype=pl.Float64)
-    return values, f"behaviours of column {column.name!r}: {shown}; weights={{...}} says otherwise"
+    return values, f"behaviours of column {column.name!r}: {shown}; set others with weights={{...}}"
 
 
 def check_behaviours(weights: Mapping[str, float], names: list[str], where: str) -> None:
-    """DataError where a behaviour that is given a weight does not occur."""
+    """Raise DataError if a behaviour that is given a weight does not occur."""
     unknown = [name for name in weights if name not in names]
     if unknown:
         raise DataError(

@@ -1,4 +1,4 @@
-"""The roles of columns without names: by their places, and by what stands in them."""
+"""Find the roles of columns without names, by their positions and their contents."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ from cofactor.data.tables import Table
 from cofactor.errors import DataError
 
 MANY = 15
-"""Of more columns without names none is taken for a user or an item."""
+"""In a table with more nameless columns, no user or item is guessed."""
 
 
 class _Columns:
-    """The free columns of a table without names: ``what`` each holds, those ``found`` for a role, what is ``said``."""
+    """The free columns of a table without names.
+
+    ``what``: what each column holds; ``found``: the columns found for a role; ``said``: sentences for the note.
+    """
 
     def __init__(self, table: Table, free: list[str], need: int) -> None:
         self.table, self.sample, self.free = table, table.sample, free
@@ -43,7 +46,7 @@ class _Columns:
                 self.what |= dict.fromkeys(pair, "coordinate")
 
     def _first_aside(self, need: int) -> None:
-        """The first column may be the time, or number the rows of a text, where two others are left for the ids."""
+        """Set the first column aside as the time or a row number, if two other columns are left for the ids."""
         first = self.free[0]
         timed = is_clock(self.sample[first])
         if not timed and not (self.table.parsed_at_once and counts_rows(self.sample[first])):
@@ -57,27 +60,28 @@ class _Columns:
         return f"column {self.table.names.index(name)}"
 
     def holding(self, *kinds: str) -> list[str]:
-        """The columns that hold one of these and have no role."""
+        """Return the columns of one of these kinds that have no role yet."""
         return [name for name in self.free if self.what[name] in kinds and name not in self.found.values()]
 
     def take(self, role: str, *kinds: str) -> None:
-        """The first column that holds the first of these that any holds."""
+        """Give the role to the first column of the first of these kinds that occurs."""
         for kind in kinds:
             if role not in self.found and (left := self.holding(kind)):
                 self.found[role] = left[0]
 
 
 def find_by_contents(table: Table, given: Found, roles: Sequence[str], may_behave: bool) -> None:
-    """Find the columns of ``roles`` in a table without names; ``given`` is changed.
+    """Find the columns of ``roles`` in a table without names, and add them to ``given``.
 
-    The order is u.data's (user, item, rating, time), except for columns that cannot be what their place says: times,
-    behaviours, coordinates, categories, columns of one value, and ids that are missing in some rows.
+    The expected order is that of u.data: user, item, rating, time. A column is skipped if it cannot have the role of
+    its position: times, behaviours, coordinates, categories, columns of one value, and ids that are missing in some
+    rows.
     """
     ids = [role for role in ("user", "item") if role in roles]
     if len(table.names) > MANY and ids:
         raise DataError(
-            f"{table.label} has {len(table.names)} columns without names, so none can be told to be the user or the"
-            " item; give their positions, counted from 0, with user=... and item=... (on the command line --user 0"
+            f"{table.label} has {len(table.names)} columns without names, so the user and the item cannot be guessed;"
+            " give their positions, counted from 0, with user=... and item=... (on the command line --user 0"
             " --item 3)"
         )
     columns = _Columns(table, given.free(table), len(ids))
@@ -92,12 +96,12 @@ def find_by_contents(table: Table, given: Found, roles: Sequence[str], may_behav
         if amounts := [name for name in amounts if table.sample[name].n_unique() > 2]:
             at = columns.at(amounts[0])
             columns.said.append(
-                f"{at} holds numbers: count={at.removeprefix('column ')} with behaviour=False would take them"
+                f"{at} holds numbers: count={at.removeprefix('column ')} with behaviour=False would use them"
             )
     if "time" in roles:
         columns.take("time", "time")
     if {"user", "item"} <= set(columns.found) and not columns.said:
-        columns.said.append("by their place and content; name them if that is wrong")
+        columns.said.append("by position and content; name them if that is wrong")
     given.columns |= columns.found
     if columns.said:
         given.said = f" ({'; '.join(columns.said)})"
@@ -129,7 +133,7 @@ def _take_rating(columns: _Columns) -> None:
     for name in columns.holding("value", "decimals"):
         if is_fact(sample, name, ids):
             what[name] = "fact"
-            columns.said.append(f"{columns.at(name)} says the same in all rows of an id, so it is not a rating")
+            columns.said.append(f"{columns.at(name)} has one value for all rows of an id, so it is not a rating")
     for name in columns.free:
         if what[name] == "value" and sample[name].drop_nulls().n_unique() == 1:
             what[name] = "ones"
@@ -138,4 +142,4 @@ def _take_rating(columns: _Columns) -> None:
     columns.take("rating", "value", "grades", "ones", "decimals")
     odd = [name for name in columns.holding("nothing") if sample[name].dtype.is_numeric()]
     if "rating" not in columns.found and odd and sample[odd[0]].n_unique() > GRID:
-        columns.said.append(f"{columns.at(odd[0])} holds numbers, which count=... or rating=... would use")
+        columns.said.append(f"{columns.at(odd[0])} holds numbers; count=... or rating=... would use them")

@@ -1,4 +1,4 @@
-"""The roles of columns with names: by these, and by what stands under them where a name may mean several things."""
+"""Find the roles of columns with names: by name, and by contents where a name can mean several things."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from cofactor.data.tables import Table
 from cofactor.data.times.written_dates import is_time as is_written_time
 
 _PARTS = frozenset(("day", "week", "month", "quarter", "t"))
-"""Names of times that may also be a part of a date."""
+"""Names of times that may also mean a part of a date."""
 
 
 def find_by_names(
     table: Table, asked: Mapping[str, Wanted], found: Found, roles: Sequence[str], may_behave: bool
 ) -> None:
-    """Find the columns of ``roles``, and where ``may_behave`` the one that says what happened; ``found`` is changed."""
+    """Find the columns of ``roles``, and with ``may_behave`` the column of behaviours. The results are added to
+    ``found``."""
     for role in roles:
         free = found.free(table)
         match = _time_of(table.sample, free, found.columns) if role == "time" else column_of(table.sample, free, role)
@@ -47,8 +48,10 @@ def find_by_names(
 
 
 def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> None:
-    """The column that says what happened: it says more than how many of it. ``guessed_value``: what was taken for the
-    rating without being asked for."""
+    """Find the column of behaviours: it says more than a plain amount does.
+
+    ``guessed_value``: the column that was guessed to be the rating.
+    """
     if guessed_value and _says_no_in_words(table.sample[guessed_value]):
         found.behaviour = found.columns.pop("rating")
     if found.behaviour is not None or ("rating" in found.columns and not (guessed_value and says_count(guessed_value))):
@@ -61,9 +64,9 @@ def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> No
     elif (outcome := outcome_of(table.sample, free)) is not None:
         found.behaviour = outcome
         zero = "no" if table.sample[outcome].dtype == pl.String else "0"
-        found.said += f"; {outcome} = {zero} is taken as shown alone, or as a no, and left out"
-        if (amount := found.columns.pop("rating", None)) is not None:  # many hours of what one advises against
-            found.said += f"; count={amount!r} with behaviour=False would take the {amount} instead"
+        found.said += f"; {outcome} = {zero} means shown only, or rejected; those rows are left out"
+        if (amount := found.columns.pop("rating", None)) is not None:  # hours of a game that is advised against
+            found.said += f"; count={amount!r} with behaviour=False would use {amount} instead"
     elif match is None and (deeds := _deeds(table.sample, free)) is not None:
         if says_no(table.sample[deeds]):  # a dislike is not one more thing that was liked
             found.behaviour, found.keeps_amount = deeds, "rating" in found.columns
@@ -72,7 +75,7 @@ def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> No
     elif (status := _taken_back(table, found, free)) is not None:
         found.behaviour, found.keeps_amount = status, "rating" in found.columns
     elif match is not None and table.sample[match].dtype.is_integer():
-        found.said += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
+        found.said += f"; {match!r} holds behaviours as numbers: behaviour={match!r} with weights={{...}} uses it"
 
 
 def _taken_back(table: Table, found: Found, free: Sequence[str]) -> str | None:
@@ -89,28 +92,28 @@ def _taken_back(table: Table, found: Found, free: Sequence[str]) -> str | None:
 
 
 def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -> list[str]:
-    """What is said of columns that seem to be a rating or a time and were not taken for one of these open roles."""
+    """Return notes on columns that look like a rating or a time but were not given one of these open roles."""
     said = []
     unread = [name for name in free if _unreadable(sample, name)]
     if "rating" in roles and unread:
         text = sample[unread[0]].drop_nulls()[0]
-        said.append(f"{unread[0]!r} holds texts such as {text!r}, which are no numbers, so it is not taken")
+        said.append(f"{unread[0]!r} holds texts such as {text!r}, which are not numbers, so it is not used")
     clocks = [name for name in free if is_usual(name, "time") and is_duration(sample[name])]
     if "time" in roles and clocks:
         said.append(
             f"{clocks[0]!r} holds times of day or durations such as {sample[clocks[0]].drop_nulls()[0]}, so it is not"
-            f" the time: count={clocks[0]!r} takes them as amounts"
+            f" the time: count={clocks[0]!r} uses them as amounts"
         )
     undated = [name for name in free if is_usual(name, "time") and name not in clocks and name.lower() not in _PARTS]
     if "time" in roles and undated:
         shown = sample[undated[0]].drop_nulls().head(1).to_list()
         said.append(
-            f"{undated[0]!r} is not taken for the time: its values{f', such as {shown[0]},' if shown else ''} say no"
-            f" date (time={undated[0]!r} takes it)"
+            f"{undated[0]!r} is not taken for the time: its values{f', such as {shown[0]},' if shown else ''} are not"
+            f" dates (time={undated[0]!r} uses it)"
         )
     for role, what, unsure in (("rating", "rating", unsure_ratings), ("time", "times", unsure_times)):
         if role in roles and (several := unsure(sample, free)):
-            said.append(f"no {what} taken, of {listed(several)} none is the likeliest: name one with {role}=...")
+            said.append(f"no {what} used: {listed(several)} are equally likely; name one with {role}=...")
     return said
 
 
@@ -119,7 +122,8 @@ def _says_no_in_words(values: pl.Series) -> bool:
 
 
 def _unreadable(sample: pl.DataFrame, name: str) -> bool:
-    """Whether a column named as one of amounts or grades holds texts that are no numbers: 1.2k, or A to F."""
+    """Return whether a column named like an amount or a grade holds texts that are not numbers, such as 1.2k or A to
+    F."""
     present = sample[name].drop_nulls()
     if present.dtype != pl.String or not len(present) or not as_numbers(present).null_count():
         return False
@@ -129,14 +133,14 @@ def _unreadable(sample: pl.DataFrame, name: str) -> bool:
 
 
 def _deeds(sample: pl.DataFrame, free: Sequence[str]) -> str | None:
-    """The one column of which the texts are things that people do, such as like and dislike, whatever its name."""
+    """Return the only column whose texts are behaviours, such as like and dislike, whatever its name; else None."""
     found = [name for name in free if is_behaviour(sample[name]) and says_what_happened(sample[name])]
     return found[0] if len(found) == 1 else None
 
 
 def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str]) -> str | None:
-    """The time by its name; or the one column that holds moments, where these are no facts of a user or an item, such
-    as a date of birth."""
+    """Return the time column, by its name. Otherwise return the only column that holds dates, unless it describes a
+    user or an item, such as a date of birth."""
     ids = [chosen[role] for role in ("user", "item") if role in chosen]
     match = column_of(sample, free, "time")
     if match is not None and (is_usual(match, "time") or not is_fact(sample, match, ids)):
@@ -148,7 +152,7 @@ def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str
 
 
 def _holds_dates(values: pl.Series) -> bool:
-    """Whether a column holds dates, as such or as text, or milliseconds."""
+    """Return whether a column holds dates, dates as text, or milliseconds."""
     if values.dtype in (pl.Date, pl.Datetime):
         return bool(values.is_not_null().any())
     return (is_written_time(values) if values.dtype == pl.String else is_clock(values)) and values.n_unique() > 1

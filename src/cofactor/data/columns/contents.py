@@ -1,4 +1,4 @@
-"""What the values of a column look like: ids, moments, behaviours, coordinates, grades."""
+"""Recognise what a column holds from its values: ids, times, behaviours, coordinates, grades."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from cofactor.data.times.written_dates import is_time
 def contents_of(
     sample: pl.DataFrame, names: Sequence[str], need: int, aside: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What each column holds, where ``need`` columns of ids are wanted; of those in ``aside`` it is known."""
+    """Return what each column holds, where ``need`` columns of ids are expected. ``aside``: columns whose contents are
+    already known."""
     what: dict[str, str] = {}
     for name in names:
         before = sum(kind in ("id", "gaps") for kind in what.values())
         what[name] = aside[name] if aside and name in aside else _content(sample[name], before, need)
-    for name in names:  # few things that happen, or few items
+    for name in names:  # few behaviours, or few items
         if what[name] == "behaviour" and sum(kind in ("id", "gaps") for kind in what.values()) < need:
             what[name] = "id"
     return what
 
 
 def out_of_place(sample: pl.DataFrame, names: Sequence[str], need: int) -> dict[str, str]:
-    """Columns among the first that hold no ids, though they stand where ids do, and what they hold: grades and moments
-    that come before the ``need``-th column of what can only be ids. None where there are not so many of those."""
+    """Return the leading columns that stand in the place of ids but hold none, with what they hold: grades and times
+    before the ``need``-th column that can only be ids. Returns nothing if there are fewer such columns of ids."""
     known: dict[str, str] = {}
     ids = 0
     for name in names:
@@ -48,7 +49,7 @@ def out_of_place(sample: pl.DataFrame, names: Sequence[str], need: int) -> dict[
 
 
 def _different_moments(values: pl.Series) -> bool:
-    """Whether whole numbers are seconds since 1990 that seldom come again."""
+    """Return whether whole numbers are seconds since 1990 that seldom repeat."""
     if not values.dtype.is_integer() or values.null_count() or len(values) < 10:
         return False
     low, high = int(values.min()), int(values.max())  # type: ignore[arg-type]
@@ -66,7 +67,7 @@ def _are_days(values: pl.Series) -> bool:
 
 
 def _grades(values: pl.Series) -> bool:
-    """Whether numbers are grades of up to ten, and too few for ids."""
+    """Return whether numbers are grades of up to ten, and too few to be ids."""
     present = values.drop_nulls()
     if not values.dtype.is_numeric() or len(present) < 50:
         return False
@@ -93,8 +94,8 @@ def says_what_happened(values: pl.Series) -> bool:
 
 
 def _content(values: pl.Series, at: int, need: int) -> str:
-    """What a column without a name holds, with so many columns of ids before it: ``id``, ``text``, ``gaps`` (ids,
-    missing in some rows), ``time``, ``behaviour``, ``value``, ``decimals``, or ``nothing`` of use."""
+    """Return what a column without a name holds, given ``need`` columns of ids before it: ``id``, ``text``, ``gaps``
+    (ids, missing in some rows), ``time``, ``behaviour``, ``value``, ``decimals``, or ``nothing`` of use."""
     present = values.drop_nulls()
     if values.dtype == pl.String:
         present = present.filter(~present.str.strip_chars().is_in(["", "\\N", "NULL", "NA", "null", "nan", "NaN"]))
@@ -141,13 +142,13 @@ def _content(values: pl.Series, at: int, need: int) -> str:
 
 
 def _offsets(numbers: pl.Series) -> bool:
-    """Whether numbers are offsets from UTC in minutes: quarters of an hour, some below 0, none beyond 14 hours."""
+    """Return whether numbers are UTC offsets in minutes: quarters of an hour, some below 0, none beyond 14 hours."""
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
     return low <= -60 and low >= -720 and high <= 840 and bool((numbers % 15 == 0).all())
 
 
 def is_behaviour(values: pl.Series) -> bool:
-    """Whether a column of text names a few things that happen: view, cart, purchase."""
+    """Return whether a text column names a few behaviours: view, cart, purchase."""
     present = values.drop_nulls()
     if values.dtype != pl.String or len(present) < 20:
         return False
@@ -173,7 +174,7 @@ def plain_sign(text: str) -> str:
 
 
 def is_vote(values: pl.Series) -> bool:
-    """Whether a column holds 1 and -1, and at most 0 besides: votes for and against."""
+    """Return whether a column holds 1 and -1, and otherwise only 0: votes for and against."""
     present = values.drop_nulls()
     if values.dtype == pl.String:
         present = present.str.strip_chars().cast(pl.Float64, strict=False)
@@ -194,14 +195,14 @@ def is_clock(values: pl.Series) -> bool:
 
 
 def counts_rows(values: pl.Series) -> bool:
-    """Whether whole numbers go up by one from row to row."""
+    """Return whether whole numbers go up by one from row to row."""
     if not values.dtype.is_integer() or values.null_count() or len(values) < 10:
         return False
     return bool((values.diff().drop_nulls() == 1).all())
 
 
 def is_fine(values: pl.Series) -> bool:
-    """Whether numbers have many decimals, as coordinates have."""
+    """Return whether numbers have many decimals, as coordinates do."""
     present = values.drop_nulls().cast(pl.Float64)
     return bool(((present * 1e3).round() != present * 1e3).mean() or 0 > 0.5) and bool(present.abs().max() <= 360)  # type: ignore[operator]
 
@@ -216,11 +217,11 @@ _ITEMS_ALONE = (
     r"|(item|movie|film|product|book|track|song|artist|game)[_\-:]?\d+)$"
 )
 _USERS_ALONE = r"^(A[0-9A-Z]{11,28}|(user|customer|client|member|visitor)[_\-:]?\d+)$"
-"""Forms of ids that nothing else has."""
+"""Patterns that only ids have."""
 
 
 def items_first(first: pl.Series, second: pl.Series) -> bool:
-    """Whether the ids of the first column are of a form that items have, and those of the second are not."""
+    """Return whether the ids of the first column have a form that items have, and those of the second do not."""
 
     def share(values: pl.Series, pattern: str) -> float:
         present = values.drop_nulls().cast(pl.String)
@@ -235,12 +236,12 @@ def items_first(first: pl.Series, second: pl.Series) -> bool:
 
 
 def coordinates(values: pl.Series) -> bool:
-    """Whether a column may be a latitude or longitude: decimals finer than any scale of grades."""
+    """Return whether a column may be a latitude or longitude: decimals finer than any rating scale."""
     return values.dtype.is_float() and is_fine(values) and bool(np.isfinite(values.drop_nulls().to_numpy()).all())
 
 
 def holds_moments(values: pl.Series) -> bool:
-    """Whether a column holds moments of which the date can be told."""
+    """Return whether a column holds times whose date can be read."""
     present = values.drop_nulls()
     if values.dtype in (pl.Date, pl.Datetime):
         return True
@@ -253,7 +254,7 @@ def holds_moments(values: pl.Series) -> bool:
 
 
 def is_time_of_day(values: pl.Series) -> bool:
-    """Whether a column says the time within a day: 10:33, 1631."""
+    """Return whether a column holds the time of day: 10:33, 1631."""
     if values.dtype == pl.Time:
         return True
     present = values.drop_nulls()

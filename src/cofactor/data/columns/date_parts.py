@@ -1,5 +1,5 @@
-"""Times that stand in several columns (``date_year``, ``date_month``, ``date_day``, maybe the hour; ``date``, ``time``)
--> one of times."""
+"""Combine times that are spread over several columns into one column of times: ``date_year``, ``date_month``,
+``date_day`` and maybe the hour, or ``date`` and ``time``."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ _LIMITS = {
 
 
 def with_dates(table: Table, asked: Mapping[str, Any]) -> Table:
-    """The table with one more column, the moments that its columns of years, months and days (and hours, minutes,
-    seconds), or its column of days and that of the time of day, make. As it is where there are no such columns, or a
-    time besides, or one was named (or none wanted)."""
+    """Return the table with one more column: the times made of its columns of year, month and day (and hour, minute,
+    second), or of its date and time-of-day columns.
+
+    The table is returned unchanged if it has no such columns or already has a time, or if the caller named a time or
+    wanted none.
+    """
     if not table.headed or not (asked["time"] is None or isinstance(asked["time"], str)):
         return table
     made = _of_parts(table, asked["time"]) or _of_day_and_clock(table, asked["time"])
@@ -60,12 +63,12 @@ def with_dates(table: Table, asked: Mapping[str, Any]) -> Table:
         sample=sample,
         load=load,
         stream=None if stream is None else streamed,
-        notes=[*table.notes, f"times are made of the columns {', '.join(map(repr, used))}"],
+        notes=[*table.notes, f"times are combined from the columns {', '.join(map(repr, used))}"],
     )
 
 
 Made = tuple[str, list[str], Callable[[pl.DataFrame], pl.Series]]
-"""A name, the columns that make it, and how."""
+"""A name, the columns that it is made of, and how."""
 
 
 def _of_parts(table: Table, asked: str | None) -> Made | None:
@@ -82,11 +85,11 @@ def _of_parts(table: Table, asked: str | None) -> Made | None:
 _CLOCKS = """time clock timeofday hour uhrzeit hora heure ordertime purchasetime transactiontime invoicetime eventtime
     salestime visittime"""
 _OF_DAY = frozenset(_CLOCKS.split())
-"""Names of a column of the time of day, beside one of days."""
+"""Names of a time-of-day column that accompanies a date column."""
 
 
 def _of_day_and_clock(table: Table, asked: str | None) -> Made | None:
-    """``date`` and ``time``, where these are days alone and times of day."""
+    """Combine ``date`` and ``time``, where these hold days and times of day."""
     day = column_of(table.sample, table.names, "time")
     clocks = [name for name in table.names if plain_name(name) in _OF_DAY and _clock(table.sample[name])]
     if day is None or len(clocks) != 1 or not _days(table.sample[day]):
@@ -108,14 +111,14 @@ def _days(values: pl.Series) -> bool:
 
 
 def _with_clock(frame: pl.DataFrame, day: str, clock: str) -> pl.Series:
-    """The day as text, with the time of day where there is one."""
+    """Return the day as text, followed by the time of day where there is one."""
     whole, part = (pl.col(name).cast(pl.String).str.strip_chars() for name in (day, clock))
     return frame.select(whole + (pl.lit(" ") + part.str.replace(r"^(\d):", "0$1:")).fill_null("")).to_series()
 
 
 def _parts(table: Table) -> dict[str, str]:
-    """The column of each part, by names that differ in the part alone; empty unless year, month and day are there and
-    all numbers are of a date."""
+    """Return the column of each part, by names that differ only in the part. Returns an empty dict unless year, month
+    and day are there and all numbers fit a date."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name in table.names:
         match = re.fullmatch(r"(.*?)(year|month|day|hour|minute|second)s?(.*?)", name.lower())
@@ -130,7 +133,7 @@ def _parts(table: Table) -> dict[str, str]:
 
 
 def _before(part: str, parts: Mapping[str, str]) -> bool:
-    """Whether the larger parts of a time of day are there."""
+    """Return whether the larger parts of a time of day are there."""
     return all(larger in parts for larger in CLOCK[: CLOCK.index(part)])
 
 
@@ -140,7 +143,7 @@ def _fits(values: pl.Series, part: str) -> bool:
 
 
 def _moments(frame: pl.DataFrame, parts: Mapping[str, str]) -> pl.Series:
-    """Null where the parts make no date."""
+    """Return the date and time of each row, null where the parts are not a valid date."""
     whole = {part: pl.col(parts[part]).cast(pl.Int64) if part in parts else pl.lit(0) for part in (*PARTS, *CLOCK)}
     day = pl.concat_str(
         [whole["year"].cast(pl.String), *(whole[part].cast(pl.String).str.zfill(2) for part in ("month", "day"))],

@@ -1,4 +1,4 @@
-"""Whether what a column says depends on the user or the item alone: a fact of one of them, and not of a row."""
+"""Recognise columns whose value depends only on the user or only on the item: attributes of these, not of a row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _NO_VALUES = frozenset(_ASIDE.split())
 
 
 def is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
-    """Whether a column says the same in all rows of a user, or in all of an item, though it differs among these."""
+    """Return whether a column has one value for all rows of a user (or of an item), but differs among users (or
+    items)."""
     if sample[name].n_unique() < 2:
         return False
     for one in ids:
@@ -48,7 +49,7 @@ def finest_time(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
 
 
 def varies(sample: pl.DataFrame, name: str, item: str) -> bool:
-    """Whether a column of numbers says something of a row, and not the same of an item in all of its rows."""
+    """Return whether a column of numbers varies within the rows of an item."""
     values = sample[name]
     if not values.dtype.is_numeric() and (values.dtype != pl.String or as_numbers(values.drop_nulls()).null_count()):
         return False

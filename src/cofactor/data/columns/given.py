@@ -1,4 +1,4 @@
-"""Columns that are given, by name or position; and what is found of the others."""
+"""The columns that the caller gives by name or position, and the state of the search for the others."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from cofactor.errors import ConfigError, DataError, did_you_mean
 
 Wanted = str | int | bool | None
 ROLES = ("user", "item", "rating", "time")
-"""Those that are guessed; a column of weights is named."""
+"""The roles that are guessed. A column of weights must be named."""
 
 
 @dataclass
 class Found:
-    """The column of each role as far as it is known; ``behaviour``: the column that says what happened; ``said``: what
-    there is to say of the guesses."""
+    """The column of each role found so far.
+
+    ``behaviour``: the column of behaviours; ``said``: sentences for the note on what was guessed.
+    """
 
     columns: dict[str, str]
     behaviour: str | None = None
@@ -28,7 +30,7 @@ class Found:
     """Whether what happened says which rows count, and the rating how much each of them does."""
 
     def free(self, table: Table) -> list[str]:
-        """The columns that have no role yet."""
+        """Return the columns that have no role yet."""
         return [name for name in table.names if name not in self.columns.values() and name != self.behaviour]
 
 
@@ -61,16 +63,17 @@ def _check_wanted(role: str, wanted: Any) -> None:
 
 
 def taken_by_place(table: Table, asked: Mapping[str, Wanted]) -> list[str]:
-    """The roles that are asked for by their own names in a table without names: their columns are found by place."""
+    """Return the roles that the caller asks for by their own names in a table without names. Their columns are found by
+    position."""
     return [role for role in ROLES if asked[role] == role and not table.headed and role not in table.names]
 
 
 def named(table: Table, wanted: str | int | bool, role: str) -> str:
-    """The name of a column that was given by name or position; DataError where there is none."""
+    """Return the name of a column given by name or position. Raises DataError if it does not exist."""
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         if not -len(table.names) <= wanted < len(table.names):
             raise DataError(
-                f"no column {wanted} for the {role} in {table.label}; it has {len(table.names)}, counted from 0"
+                f"no column {wanted} for the {role} in {table.label}; it has {len(table.names)} columns, counted from 0"
             )
         return table.names[wanted]
     if isinstance(wanted, str) and wanted in table.names:

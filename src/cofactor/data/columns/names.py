@@ -1,4 +1,4 @@
-"""Names of columns: which role each of them tells, whatever its case and its marks."""
+"""The usual names of columns and the role that each indicates, without regard to case and punctuation."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ _ABROAD = {
         время 날짜 일시 시간 bestelldatum kaufdatum fecha_compra fecha_de_compra date_achat date_d_achat
         date_de_commande""",
 }
-"""The same in other languages; these come last."""
+"""The same in other languages; these are tried last."""
 SYNONYMS: dict[str, tuple[str, ...]] = {
     role: (*names.split(), *_ABROAD.get(role, "").split()) for role, names in _KNOWN.items()
 }
-"""Names by which a column is known, likeliest first; compared without case, spaces, dashes and underscores."""
+"""Names of each role, most likely first, compared without case, spaces, dashes and underscores."""
 
 _CALLED = """title name item_name product_name product_title item_title movie_title film_title book_title song_title
     track_name artist_name game_name description desc product stock_description"""
 TITLES = tuple(_CALLED.split())
-"""Names of a column that says what an item is called, likeliest first."""
+"""Names of a title column, most likely first."""
 _WEAK = frozenset(("url", "page", "title", "name", "i"))
-"""Names that an item may have, and many another thing: they are not taken where a column of ids is left over."""
+"""Ambiguous names of an item column. They are not used if another column of ids is left."""
 _WORDS = {
     "user": """user customer client visitor member account person reviewer viewer profile buyer""",
     "item": """item movie film product asin isbn book song track artist article game joke anime video""",
@@ -79,25 +79,25 @@ _WORDS = {
     "behaviour": "",
 }
 _STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
-"""Words by which a column is known that has others in its name too, such as ``beer_rating``."""
+"""Words that indicate the role in a longer name, such as ``beer_rating``."""
 _TAKEN = """click clicked is_click is_clicked clk click_label converted conversion is_purchased purchased bought liked
     is_liked is_like like recommended is_recommended recommend voted_up thumbs_up label target"""
 OUTCOMES = tuple(_TAKEN.split())
-"""Names of a column that is 0 where something was only shown and 1 where it was taken, the widest first."""
+"""Names of an outcome column (0: only shown, 1: taken), the broadest first."""
 _FACTS = """age gender sex city state country region zip location lat lon latitude longitude segment type agent group
     category categories genre genres price cost brand year count counts number num total average avg mean max min std
     helpful compliment vote votes sentiment critic imdb meta predicted text description summary image link status level
     language color size weight url tag tags"""
 _ABOUT = frozenset(_FACTS.split())
-"""Words that make a column say something about a user, an item or a rating, and not be one."""
+"""Words that mark a column as an attribute of a user, an item or a rating, not as one of these."""
 _OF_THE_ROW = re.compile(r"review|session|order|transaction|invoice|basket|row|event|index|categor|tag|genre|brand")
 _HAPPENS = "event order purchase visit view click check start buy sale post review rating"
 _BEFORE = frozenset(_HAPPENS.split())
-"""Words before ``date`` or ``time`` in a name without marks, such as ``eventdate``."""
+"""Words before ``date`` or ``time`` in a name without separators, such as ``eventdate``."""
 
 
 def plain_name(name: str) -> str:
-    """A name without case, spaces and marks."""
+    """Return a name without case, spaces and punctuation."""
     return "".join(c for c in name.lower() if c.isalnum())
 
 
@@ -107,7 +107,7 @@ _ALL = frozenset(plain_name(name) for names in SYNONYMS.values() for name in nam
 
 
 def is_known_name(cell: str) -> bool:
-    """Whether a cell is a usual name of a column."""
+    """Return whether a cell is a usual name of a column."""
     return plain_name(cell.split(":")[0]) in _ALL
 
 
@@ -142,7 +142,7 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
 
 
 def _without_table(names: Sequence[str]) -> dict[str, str]:
-    """Each name without what stands before its point, where that is the same in all of them."""
+    """Return each name without the prefix before its point, if all names share that prefix."""
     tables = {name.partition(".")[0] for name in names}
     same = len(tables) == 1 and all("." in name for name in names)
     return {name: name.partition(".")[2] if same else name for name in names}
@@ -165,17 +165,17 @@ def _ends_of_paths(own: dict[str, str]) -> dict[str, str]:
 
 
 def is_usual(name: str, role: str) -> bool:
-    """Whether a column has one of the usual names of a role."""
+    """Return whether a column has one of the usual names of a role."""
     return plain_name(name) in {plain_name(synonym) for synonym in SYNONYMS[role]}
 
 
 def is_weak(name: str) -> bool:
-    """Whether a column is named as an item may be, and many another thing."""
+    """Return whether a column has an ambiguous name, which an item column may have but other columns too."""
     return plain_name(name) in _WEAK
 
 
 def outcome_of(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
-    """The column that is 0 where something was only shown, and 1 where it was taken."""
+    """Return the outcome column: 0 where an item was only shown, 1 where it was taken."""
     plain = {plain_name(name): name for name in reversed(names)}
     found = [plain[plain_name(one)] for one in OUTCOMES if plain_name(one) in plain]
     found += [name for name in names if _says_taken_in_words(name, sample[name])]
@@ -183,7 +183,7 @@ def outcome_of(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
 
 
 def says_taken(name: str) -> bool:
-    """Whether a column is named as one that is 0 where something was only shown."""
+    """Return whether a column has the name of an outcome column."""
     return plain_name(name) in {plain_name(one) for one in OUTCOMES}
 
 
@@ -209,20 +209,20 @@ def _two_valued(values: pl.Series) -> bool:
 
 
 def unsure_times(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:
-    """Columns that hold moments and are named like it, where there are several and none has a usual name."""
+    """Return columns that hold times and are named like times, if there are several and none has a usual name."""
     found = [name for name in names if _STEMS["time"] & set(words_of(name)) and holds_moments(sample[name])]
     return found if len(found) > 1 else []
 
 
 def unsure_ratings(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:
-    """Columns that are named like ratings, where there are several and none has a usual name."""
+    """Return columns that are named like ratings, if there are several and none has a usual name."""
     alike = [name for name in names if _STEMS["rating"] & set(words_of(name)) and not _ABOUT & set(words_of(name))]
     found = [name for name in alike if sample[name].dtype.is_numeric()]
     return found if len(found) > 1 else []
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name such as ``reviewDate``, ``review_date`` or ``reviewdate``."""
+    """Return the words of a name such as ``reviewDate``, ``review_date`` or ``reviewdate``."""
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()
     found = re.findall(r"[^\W\d_]+", spaced)
     ends = [end for word in found for end in ("date", "time") if word.endswith(end) and word[: -len(end)] in _BEFORE]
@@ -230,7 +230,7 @@ def words_of(name: str) -> list[str]:
 
 
 def _other_ids(names: Sequence[str]) -> bool:
-    """Whether one of these columns is named as ids of something are, that is not the row."""
+    """Return whether one of these columns is named like the ids of something other than the row."""
     return any(
         re.search(r"(?:[_\W]|^)(id|ID|Id)$|[a-z](Id|ID)$", name) and not _OF_THE_ROW.search(name.lower())
         for name in names
@@ -259,8 +259,8 @@ def _numbers_in(values: pl.Series) -> bool:
 
 
 def _of_the_month(name: str, values: pl.Series) -> bool:
-    """Whether a column named ``day`` is the day of a week or a month, or its name; or one named ``week``, ``month`` or
-    ``quarter`` says nothing of the year."""
+    """Return whether a column named ``day`` holds the day of a week or month (or its name), or one named ``week``,
+    ``month`` or ``quarter`` does not include the year."""
     if plain_name(name) in ("week", "month", "quarter"):
         return not holds_moments(values)
     if plain_name(name) != "day":

@@ -1,5 +1,5 @@
-"""Which column is the user, the item, the rating, the time, the behaviour: as given, or guessed from its name, or
-(where columns have no names) from what stands in it."""
+"""Resolve the role of each column: user, item, rating, time, behaviour. Roles are given, or guessed from names, or from
+contents where columns have no names."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ class Roles(NamedTuple):
 
 
 def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None) -> Roles:
-    """The column of each role (``user`` and ``item`` always, ``rating`` and ``time`` where there are, ``weight`` where
-    it is given).
+    """Resolve the column of each role: always ``user`` and ``item``; ``rating`` and ``time`` where the table has them;
+    ``weight`` where it is given.
 
-    Given names must exist; ``False`` says that there is no such column; an int is a position from 0. A table without
-    names has a ``user``, an ``item``, a ``rating`` and a ``time`` all the same. DataError names the columns there are.
+    Given names must exist. ``False`` means that there is no such column. An int is a position from 0. In a table
+    without names, the columns are called ``user``, ``item``, ``rating`` and ``time``. A DataError lists the columns of
+    the table.
     """
     found = given_columns(table, asked, behaviour)
     by_place = taken_by_place(table, asked)
@@ -60,7 +61,7 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
 
 
 def _may_be_ratings(table: Table, found: Found) -> str:
-    """What is said of columns that no name tells, where nothing was taken for the rating."""
+    """Return a note on columns with unknown names that may be ratings, if no rating was found."""
     if found.behaviour is not None:
         return ""
     ids = [found.columns["user"], found.columns["item"]]
@@ -81,7 +82,7 @@ def _may_be_ratings(table: Table, found: Found) -> str:
 
 
 def _note(table: Table, found: Found, open_roles: list[str], may_behave: bool) -> str | None:
-    """What was guessed, in words."""
+    """Return a sentence on what was guessed."""
     guessed = {role: found.columns[role] for role in open_roles if role in found.columns}
     if found.behaviour is not None and may_behave:
         guessed["behaviour"] = found.behaviour
@@ -95,26 +96,26 @@ def _note(table: Table, found: Found, open_roles: list[str], may_behave: bool) -
 
 
 def _complete(table: Table, found: Found) -> None:
-    """The column that is left over for the one role that is; DataError where a user or item is missing still."""
+    """Give the last open role to the last free column. Raises DataError if a user or item is still missing."""
     missing = [role for role in ("user", "item") if role not in found.columns]
     free = found.free(table)
     plain = [name for name in free if name.lower() == "id" and table.sample[name].is_duplicated().any()]
-    if missing == ["item"] and len(plain) == 1:  # ids that come again are not those of the rows
+    if missing == ["item"] and len(plain) == 1:  # ids that repeat are not row ids
         found.columns["item"] = plain[0]
     elif len(missing) == 1 and len(free) == 1 and not table.sample[free[0]].dtype.is_float():
         found.columns[missing[0]] = free[0]
     elif missing and len(table.names) == 1 and table.parsed_at_once:
         begins = f", {table.names[0]!r}" if table.headed else f" (it begins with {str(table.sample.item(0, 0))[:40]!r})"
         raise DataError(
-            f"{table.label} seems to have one column{begins}; name what separates the fields with sep=..."
+            f"{table.label} seems to have one column{begins}; name the separator with sep=..."
             " (on the command line --sep, such as --sep ';')"
         )
     elif missing:
         wide = len(table.names) > 6 and sum(table.sample[name].dtype.is_numeric() for name in table.names) > 4
         raise DataError(
-            f"cannot tell which column of {table.label} is the {missing[0]}; there are: {listed(table.names)};"
+            f"cannot guess which column of {table.label} is the {missing[0]}; there are: {listed(table.names)};"
             f" name it with {missing[0]}=... (on the command line --{missing[0]} NAME)"
-            + (", or say wide=True (--wide) if each item has a column of its own" if wide else "")
+            + (", or set wide=True (--wide) if each item has a column of its own" if wide else "")
             + (
                 "; the text is not UTF-8, and its names may be in another encoding than latin-1: encoding=..."
                 " (--encoding) such as cp932, gb18030, cp949, cp1251"
@@ -125,8 +126,11 @@ def _complete(table: Table, found: Found) -> None:
 
 
 def refuse_a_list_of_things(table: Table, found: Roles) -> None:
-    """DataError where columns without names seem to describe users or items, a row each, and no user has items: each of
-    them stands once; or rows are numbered, and no user comes again, or most pairs do, and there is no time."""
+    """Raise DataError if columns without names seem to describe users or items, one per row.
+
+    That is so if no user has several items and each item occurs once; or if rows are numbered and no user repeats, or
+    most pairs repeat, and there is no time.
+    """
     user, item = found.columns["user"], found.columns["item"]
     users, items = table.sample[user], table.sample[item]
     rows = len(users)
@@ -139,7 +143,7 @@ def refuse_a_list_of_things(table: Table, found: Roles) -> None:
         numbered and (once or (2 * pairs < rows and "time" not in found.columns))
     ):
         raise DataError(
-            f"the rows of {table.label} seem to describe users or items, one each, and not who rated what: columns"
+            f"the rows of {table.label} seem to describe users or items, not ratings of items by users: columns"
             f" {table.names.index(user)} and {table.names.index(item)} would be the user and the item; if they are,"
             " name them by position with user=... and item=... (on the command line --user, --item)"
         )

@@ -1,4 +1,4 @@
-"""The column of values -> float32 numbers, and the texts that stand for "nothing here"."""
+"""Convert the column of values to float32 numbers; and the texts that mean a missing value."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ NOTHING = (
     "--",
     "?",
 )
-"""Texts that stand for a missing value."""
+"""Texts that mean a missing value."""
 NO_IDS = frozenset(text for text in NOTHING if text not in ("-", "--", "?", "none", "n/a"))
-"""Texts that are no id."""
+"""Texts that are not ids."""
 
 
 def check_missing(missing: Any) -> tuple[Any, ...] | None:
-    """What stands for "no rating": numbers, texts or None, in a list; ConfigError for anything else."""
+    """Check the values that mean "no rating": a list of numbers, texts or None. Raises ConfigError for anything
+    else."""
     if missing is None:
         return None
     if isinstance(missing, (str, int, float)) or not isinstance(missing, Sequence):
@@ -56,8 +57,10 @@ def check_missing(missing: Any) -> tuple[Any, ...] | None:
 
 
 def gone(column: pl.Series, missing: Sequence[Any]) -> Array:
-    """bool (n,): where a value is one of those that mean "no rating". A text or None in ``missing`` stands for empty
-    fields and for all the usual texts of that meaning."""
+    """Return a bool array (n,): where a value is one of those that mean "no rating".
+
+    A text or None in ``missing`` stands for empty fields and for all the usual texts of that meaning.
+    """
     numbers = [float(v) for v in missing if isinstance(v, (int, float, np.number))]
     texts = [v for v in missing if isinstance(v, str)]
     mask = pl.Series(np.zeros(len(column), dtype=np.bool_))
@@ -76,9 +79,12 @@ def gone(column: pl.Series, missing: Sequence[Any]) -> Array:
 
 
 def as_numbers(text: pl.Series) -> pl.Series:
-    """Text as float64, null where it is none: 9.5; or, where all fields agree, 9,5 and 1,234.5 and 1.234,5 and 1 234,
-    90%, 4/5, 4 stars, ★★★★½; and durations (1:03:25, or 03:25) in seconds. Marks that may be those of thousands or of
-    decimals (12,037) are taken for neither."""
+    """Convert text to float64, with null where it is not a number.
+
+    Where all fields agree in form, these are numbers too: 9,5; 1,234.5; 1.234,5; 1 234; 90%; 4/5; 4 stars; ★★★★½.
+    Durations (1:03:25 or 03:25) become seconds. A mark that may separate thousands or decimals (12,037) is not
+    interpreted.
+    """
     text = text.str.strip_chars()
     numbers = text.cast(pl.Float64, strict=False)
     if numbers.null_count() == text.null_count():
@@ -112,7 +118,7 @@ def as_numbers(text: pl.Series) -> pl.Series:
         plain = rf"[-+]?\d+(?:{re.escape(point)}\d+)?"
         sure = rf"^[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(mark)}\d{{3}}|{re.escape(point)}\d+)$"
         grouped = present.str.contains(rf"^[-+]?[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}$")
-        below = present.str.contains(r"^[-+]?\d{1,3}$")  # whole numbers below 1,000 have no mark, and all others have
+        below = present.str.contains(r"^[-+]?\d{1,3}$")  # below 1,000: no mark
         if present.str.contains(f"^(?:{whole}|{plain})$").all() and (
             present.str.contains(sure).any()
             or (money and present.str.contains(rf"\d{re.escape(mark)}\d{{3}}$").any())
@@ -137,7 +143,7 @@ _DIGITS = [*"٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८
 
 
 def is_duration(column: pl.Series) -> bool:
-    """Whether values are durations: such by their type, times of day as a spreadsheet has them, or 1:03:25, 03:25."""
+    """Return whether values are durations: by type, as a spreadsheet's times of day, or written 1:03:25 or 03:25."""
     if column.dtype in (pl.Duration, pl.Time):
         return True
     if column.dtype != pl.String:
@@ -190,8 +196,8 @@ _BELOW_0 = r"^(?:\((\d[\d.,]*)\)|(\d[\d.,]*)-)$"
 
 
 def _dress(present: pl.Series) -> tuple[str, str, bool] | None:
-    """The pattern of what all fields have around their number, the same in each, its group of the number, and whether
-    it is a currency: a sign or a code of one, a unit, stars, or ``of`` how many."""
+    """Return what all fields have around their number: its pattern, the group of the number in it, and whether it is a
+    currency. It must be the same in each field: a sign or code of a currency, a unit, stars, or ``of`` a maximum."""
     if not len(present):
         return None
     for pattern, number, rest in ((_OF, 1, 2), (_BEFORE, 2, 1), (_AFTER, 1, 2)):
@@ -206,7 +212,7 @@ _OF = r"(?i)^(?:rated\s+)?([-+]?\d+(?:[.,]\d+)?)\s*(?:/|out\s+of|of)\s*(\d+(?:\.
 _FIGURE = r"([-+]?\d(?:[\d.,'’\x{a0}\x{202f}\x{2009} ]*\d)?)"
 _BEFORE = rf"^(\p{{Sc}}|[A-Z]{{2,3}}\s)\s*{_FIGURE}$"
 _AFTER = rf"^{_FIGURE}(\s*[%\p{{Sc}}kKMx*★⭐]|\s+\p{{L}}[^\d]{{0,15}}|(?i:stars?))$"
-"""What a field may have around its number."""
+"""Text that a field may have around its number."""
 _STAR = r"[★⭐*❤♥🌟]"
 _GLYPHS = r"^(?:(?:[★⭐*❤♥🌟]\x{fe0f}?)+½?|½)☆*$"
 _SPACES = r"[ '’\x{a0}\x{202f}\x{2009}]"
@@ -214,7 +220,7 @@ _SPACED = rf"^[-+]?\d{{1,3}}(?:{_SPACES}\d{{3}})+$"
 
 
 def ratings(table: Table, column: Callable[[str], pl.Series], name: str, room: Array) -> Array:
-    """The values of the column ``name``, in ``room`` (float32 (n,)) where they can be had in parts."""
+    """Return the values of the column ``name``, written into ``room`` (float32 (n,)) if the column comes in parts."""
     if table.stream is not None and table.sample[name].dtype.is_numeric():
         values = gathered(*table.stream(name), room)
         if values is not None and _all_finite(values):
@@ -223,7 +229,7 @@ def ratings(table: Table, column: Callable[[str], pl.Series], name: str, room: A
 
 
 def to_floats(column: pl.Series, name: str) -> Array:
-    """float32 values; DataError with row and value for the first that is not a finite number."""
+    """Convert to float32. Raises DataError with row and value for the first that is not a finite number."""
     if column.dtype == pl.Boolean:
         column = column.cast(pl.Float32)
     if column.dtype in (pl.Duration, pl.Time):
@@ -237,7 +243,7 @@ def to_floats(column: pl.Series, name: str) -> Array:
         numbers, empty = column.cast(pl.Float32), column.is_null()
     else:
         raise DataError(f"column {name!r} has type {column.dtype}, which is not a rating; give numbers")
-    if numbers.dtype.is_float() and numbers.is_nan().any():  # as pandas has what is missing
+    if numbers.dtype.is_float() and numbers.is_nan().any():  # pandas' form of a missing value
         empty, numbers = empty | numbers.is_nan().fill_null(False), numbers.fill_nan(None)
     if numbers.null_count():
         bad = numbers.is_null()
@@ -248,15 +254,15 @@ def to_floats(column: pl.Series, name: str) -> Array:
             shown = f" ({value!r})" if isinstance(value, str) and value else ""
             text = value if shown else "NA"
             raise DataError(
-                f"the rating in row {row + 1} (column {name!r}) is missing{shown}{several}; mend or drop such rows, or"
-                f" leave them out with missing=[{text!r}] (on the command line --missing {text})"
+                f"the rating in row {row + 1} (column {name!r}) is missing{shown}{several}; correct or drop such rows,"
+                f" or leave them out with missing=[{text!r}] (on the command line --missing {text})"
             )
         todo = "mend or drop that row"
         words = column.dtype == pl.String and not column.filter(bad).str.contains(r"\d").any()
         if words and numbers.null_count() > len(column) // 2 and column.n_unique() <= 12:
             todo = (
-                f"if it says what happened, give behaviour={name!r} and weights={{{value!r}: 1, ...}} (on the command"
-                f" line --behaviour {name} --weights {value}=1)"
+                f"if the column holds behaviours, give behaviour={name!r} and weights={{{value!r}: 1, ...}} (on the"
+                f" command line --behaviour {name} --weights {value}=1)"
             )
         elif bad.sum() > 1 and column.filter(bad).n_unique() == 1:
             todo = f"if it means no rating, missing=[{value!r}] (on the command line --missing {value!r}) leaves it out"
@@ -269,7 +275,7 @@ def to_floats(column: pl.Series, name: str) -> Array:
         infinite = int((~np.isfinite(values)).sum())
         raise DataError(
             f"the rating in row {row + 1} (column {name!r}) is {numbers[row]}"
-            f"{f', and {infinite - 1:,} more are not finite' if infinite > 1 else ''}; mend or drop that row"
+            f"{f', and {infinite - 1:,} more are not finite' if infinite > 1 else ''}; correct or drop that row"
         )
     return values
 

@@ -1,1 +1,1 @@
-"""Looks a table over, and says what to do about what it finds."""
+"""The data doctor: examines a table and recommends what to do about each finding."""

@@ -1,4 +1,4 @@
-"""The data doctor: looks a table over before anything is learned from it, and says what to do about what it finds."""
+"""The data doctor: examines a table before training, and recommends what to do about each finding."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def _figure(value: Any) -> str:
 @frames_out
 @dataclass(frozen=True)
 class Report:
-    """What the doctor found.
+    """The doctor's report.
 
     ``summary``: figures by name; ``findings``: worst first; ``k_core``: what would be left if users and items with
-    fewer than k ratings were taken away; ``forecast``: memory and time for each model (empty unless asked for);
-    ``notes``: what the reader decided.
+    fewer than k ratings were removed; ``forecast``: memory and time of each model (empty unless asked for); ``notes``:
+    the reader's decisions.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def worst(self) -> Severity | None:
-        """The gravest severity found, or None where all is well."""
+        """The most serious severity found, or None if there are no findings."""
         return self.findings[0].severity if self.findings else None
 
     @property
@@ -78,20 +78,20 @@ class Report:
         return pl.DataFrame([{**asdict(f), "examples": list(f.examples)} for f in self.findings], schema=schema)
 
     def __repr__(self) -> str:
-        """Figures and findings as lines of text; the tables are attributes."""
+        """Return the figures and findings as lines of text. The tables are attributes."""
         wide = max((len(name) for name in self.summary), default=0)
         figures = (f"  {name:<{wide}}  {_figure(value)}" for name, value in self.summary.items())
         found = [f"{f.severity}: {f.what}{_examples(f)}; {f.todo}" for f in self.findings]
         return "\n".join([self.name or "ratings", *figures, *(found or ["nothing was found"])])
 
     def sections(self) -> dict[str, pl.DataFrame]:
-        """Everything as titled tables, in the order to show them."""
+        """Return all parts as titled tables, in the order to show them."""
         summary = pl.DataFrame({"figure": list(self.summary), "value": [str(v) for v in self.summary.values()]})
         tables = {"Summary": summary, "Findings": self.frame, "k-core": self.k_core}
         return tables | ({"Forecast": self.forecast} if self.forecast.width else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return all parts as JSON values."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -110,12 +110,12 @@ def check(
     estimate: Callable[[Interactions], pl.DataFrame] | None = None,
     **options: Any,
 ) -> Report:
-    """Look a table over: :class:`Report`.
+    """Examine a table before training, and return a :class:`Report`.
 
-    ``source``: whatever :func:`cofactor.read` takes (``options`` are its own), or Interactions. Rows that ``read``
-    would refuse become findings, and the rest is examined without them. ``valid``: a second part, held against
-    ``source`` for leaks. ``estimate``: what makes the report's ``forecast``. Raises DataError only where there is no
-    table to look at: no such file or column, no rows.
+    ``source``: whatever :func:`cofactor.read` accepts (``options`` are those of ``read``), or Interactions. Rows that
+    ``read`` would refuse become findings, and the other rows are examined. ``valid``: a second part, compared with
+    ``source`` to find leaks. ``estimate``: the function that makes the report's ``forecast``. Raises DataError only if
+    there is no table to examine: no such file or column, no rows.
     """
     found: list[Finding] = []
     if isinstance(source, Interactions):
@@ -147,7 +147,7 @@ def check(
 
 
 def k_cores(data: Interactions, ks: tuple[int, ...] = (2, 3, 5, 10, 20)) -> pl.DataFrame:
-    """Ratings, users and items left in the k-core: everybody in it has k ratings within it."""
+    """Return the ratings, users and items left in each k-core, in which every user and item has k ratings or more."""
     rows = []
     users, items = data.users, data.items
     for k in sorted(ks):
@@ -158,7 +158,7 @@ def k_cores(data: Interactions, ks: tuple[int, ...] = (2, 3, 5, 10, 20)) -> pl.D
 
 
 def _distinct(codes: Array) -> int:
-    """How many different codes there are; by counting, many times faster than by sorting or hashing."""
+    """Return the number of distinct codes, by counting: many times faster than sorting or hashing."""
     return int(np.count_nonzero(np.bincount(codes)))
 
 
@@ -174,7 +174,7 @@ def _core(users: Array, items: Array, n_users: int, n_items: int, k: int) -> tup
 
 
 def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tuple[str, ...], list[Finding], int]:
-    """The rows that can be read, with nothing merged, and findings for those that cannot."""
+    """Return the rows that can be read, unmerged, and findings for those that cannot."""
     given = {name: options.get(name) for name in ("user", "item", "rating", "time", "count", "behaviour", "title")}
     ways = {name: options[name] for name in ("sep", "encoding", "header", "table") if name in options}
     table = open_table(source, **ways, named=[name for name in given.values() if isinstance(name, str)])
@@ -239,7 +239,7 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
 
 
 def _series(table: Table, columns: roles.Roles, found: list[Finding]) -> dict[str, pl.Series]:
-    """The column of each role; a column of mixed Python objects is a finding and comes as text."""
+    """Return the column of each role. A column of mixed Python objects is a finding, and is returned as text."""
     names = dict(columns.columns)
     if columns.behaviour is not None:
         names["behaviour"] = columns.behaviour
@@ -250,7 +250,7 @@ def _series(table: Table, columns: roles.Roles, found: list[Finding]) -> dict[st
 
 
 def _load(table: Table, name: str, role: str, found: list[Finding]) -> pl.Series:
-    """One column; a column of mixed Python objects is a finding and comes as text."""
+    """Return one column. A column of mixed Python objects is a finding, and is returned as text."""
     try:
         return table.load([name], [name] if role in ("user", "item") else [])[name]
     except DataError:
@@ -273,18 +273,18 @@ def _numbers(column: pl.Series) -> Array:
 def _coded(
     column: pl.Series, role: str, tidy: bool, fold: bool, found: list[Finding]
 ) -> tuple[IdMap, Array, list[str]]:
-    """Ids and codes as :func:`cofactor.read` makes them; what it would refuse is a finding."""
+    """Return ids and codes as :func:`cofactor.read` makes them. Ids that it would refuse become findings."""
     if fold and column.dtype == pl.String:
         column = without_case(column)
     try:
         return coded_column(column, role, column.name, tidy)
     except DataError as error:
-        found.append(Finding("error", "ids", f"{role}s", str(error), len(column), (), "mend that column"))
+        found.append(Finding("error", "ids", f"{role}s", str(error), len(column), (), "correct that column"))
         return *factorize(_whole(column), role), []
 
 
 def _whole(column: pl.Series) -> pl.Series:
-    """Floats that are whole numbers as integers; else as they are."""
+    """Return floats that are all whole numbers as integers, others unchanged."""
     if column.dtype.is_float():
         whole = column.cast(pl.Int64, strict=False)
         return (
@@ -297,7 +297,7 @@ def _seconds(column: pl.Series, found: list[Finding], dates: str | None) -> Arra
     try:
         return to_seconds(column, column.name, dates=dates)[0]
     except DataError as error:
-        found.append(Finding("error", "times", "rows", str(error), 1, (), "mend that row, or read with time=False"))
+        found.append(Finding("error", "times", "rows", str(error), 1, (), "correct that row, or read with time=False"))
         return None
 
 

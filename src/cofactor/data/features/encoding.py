@@ -1,4 +1,4 @@
-"""A table that came later, encoded by the features of an earlier one: the same columns, names and bins."""
+"""Encode a later table with the features of an earlier one: the same columns, names and bins."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Array = NDArray[Any]
 
 
 class Encoded(NamedTuple):
-    """``matrix`` float32 (rows, features): NaN in all features of a column where a row says nothing that is known.
+    """A later table as features.
 
-    ``absent``: columns behind the features that the table has not. ``unseen``: of each row the values, such as
-    ``genres=Zombie``, that no feature stands for.
+    ``matrix`` float32 (rows, features): NaN in all features of a column where the row has no known value of it.
+    ``absent``: columns behind the features that the table lacks. ``unseen``: for each row, the values without a
+    feature, such as ``genres=Zombie``.
     """
 
     matrix: Array
@@ -29,7 +30,7 @@ class Encoded(NamedTuple):
 
 
 def feature_groups(names: Sequence[str]) -> dict[str, list[int]]:
-    """Which features (places in ``names``) each column became."""
+    """Return the features (their positions in ``names``) that each column became."""
     found: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         found.setdefault(name.partition("=")[0], []).append(place)
@@ -37,7 +38,7 @@ def feature_groups(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def dense(features: Features) -> Array:
-    """Features as ``Encoded.matrix``: NaN where a row has none of the features of a column that has several."""
+    """Return features as ``Encoded.matrix``: NaN where a row has none of a column's several features."""
     m = features.matrix
     out = np.zeros((m.n_rows, m.n_cols), dtype=np.float32)
     out[np.repeat(np.arange(m.n_rows), m.counts), m.indices] = m.values
@@ -49,7 +50,7 @@ def dense(features: Features) -> Array:
 
 
 def common_features(features: Features, most: int) -> Features:
-    """The ``most`` features that the most rows have (all, where there are no more)."""
+    """Return the ``most`` features that occur in the most rows, or all if there are no more."""
     m = features.matrix
     if m.n_cols <= most:
         return features
@@ -63,8 +64,8 @@ def common_features(features: Features, most: int) -> Features:
 
 
 def known_features(data: Interactions, kind: Literal["item", "user"], most: int) -> Features:
-    """The features of all items (or users): those that a model was trained with, or else all that the side table makes;
-    the ``most`` common of them. None at all where there is no table."""
+    """Return up to ``most`` common features of all items (or users): those that a model was trained with, or else those
+    that the side table makes. Without a table there are none."""
     item = kind == "item"
     found, table = (data.item_features, data.item_table) if item else (data.user_features, data.user_table)
     if found is None:
@@ -72,7 +73,7 @@ def known_features(data: Interactions, kind: Literal["item", "user"], most: int)
         wanted = []
         for column in [] if table is None else table.iter_columns():
             if column.name not in (key, "title") and makes_feature(column.dtype):
-                ids = not column.dtype.is_nested() and column.n_unique() == len(column)  # names each one apart
+                ids = not column.dtype.is_nested() and column.n_unique() == len(column)  # names each one uniquely
                 wanted += [] if ids else [column]
         if not wanted:
             indptr = np.zeros(1 + (data.n_items if item else data.n_users), dtype=np.int64)
@@ -83,11 +84,11 @@ def known_features(data: Interactions, kind: Literal["item", "user"], most: int)
 
 
 def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame | None) -> Encoded:
-    """Encode ``table`` by the features ``names`` that :func:`cofactor.data.features.features.with_features` made.
+    """Encode ``table`` with the features ``names`` that :func:`cofactor.data.features.features.with_features` made.
 
-    ``known``: the table that they were made of, for the mean and spread of standardised numbers. A number goes to the
-    bin that it lies in (the first or last one, beyond them), and a text such as 1990-05-01 counts as a date where the
-    column held dates. DataError for a column of a type that makes no feature.
+    ``known``: the table that the features were made from, for the mean and spread of standardised numbers. A number
+    falls into the bin that contains it, or the first or last bin if it lies beyond them. A text such as 1990-05-01
+    counts as a date where the column held dates. Raises DataError for a column of a type that makes no feature.
     """
     out = np.full((len(table), len(names)), np.nan, dtype=np.float32)
     unseen: list[list[str]] = [[] for _ in range(len(table))]
@@ -108,7 +109,7 @@ def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame |
 
 
 def _plain(column: pl.Series, known: pl.DataFrame | None) -> Array:
-    """A true/false column, or a number that was standardised."""
+    """Return a true/false column, or a number that was standardised."""
     before = _years(known[column.name] if known is not None and column.name in known.columns else column)
     column = _years(column)
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
@@ -122,7 +123,7 @@ def _plain(column: pl.Series, known: pl.DataFrame | None) -> Array:
 
 
 def _one_hot(column: pl.Series, labels: list[str], places: Array, out: Array, unseen: list[list[str]]) -> None:
-    """Write the features of one column into ``out``; rows without any of them stay NaN."""
+    """Write the features of one column into ``out``. Rows without any of them stay NaN."""
     column = _years(column)
     lows = [_low(label) for label in labels]
     if None not in lows and (column.dtype.is_numeric() or _all_numbers(column)):
@@ -137,12 +138,13 @@ def _one_hot(column: pl.Series, labels: list[str], places: Array, out: Array, un
 
 
 def _years(column: pl.Series) -> pl.Series:
-    """Dates count by their years."""
+    """Return the years of dates."""
     return column.cast(pl.Date, strict=False).dt.year() if column.dtype.is_temporal() else column
 
 
 def _dated(column: pl.Series, known: pl.DataFrame | None) -> pl.Series:
-    """Texts that are all dates (or dates with a time of day) as these, where the column held dates in training."""
+    """Return texts that are all dates, with or without a time of day, as dates, if the column held dates in
+    training."""
     before = known[column.name].dtype if known is not None and column.name in known.columns else None
     if column.dtype != pl.String or before is None or not before.is_temporal():
         return column
@@ -153,12 +155,12 @@ def _dated(column: pl.Series, known: pl.DataFrame | None) -> pl.Series:
 
 
 def _all_numbers(column: pl.Series) -> bool:
-    """Whether a column of texts could be one of numbers."""
+    """Return whether a column of texts could be one of numbers."""
     return column.dtype == pl.String and column.cast(pl.Float64, strict=False).null_count() == column.null_count()
 
 
 def _low(label: str) -> float | None:
-    """Where the bin begins that a label such as ``18..24`` or ``18`` stands for; None for a text."""
+    """Return the lower end of the bin that a label such as ``18..24`` or ``18`` names; None for a text."""
     try:
         return float(label.partition("..")[0])
     except ValueError:
@@ -166,7 +168,7 @@ def _low(label: str) -> float | None:
 
 
 def _numbers(column: pl.Series, labels: list[str], lows: Array) -> tuple[Array, Array, list[str]]:
-    """(rows, places in ``labels`` or -1, values as text) of the numbers of a column."""
+    """Return (rows, positions in ``labels`` or -1, values as text) for a column of numbers."""
     values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     rows = np.flatnonzero(np.isfinite(values))
     texts = [f"{v:g}" for v in values[rows]]
@@ -177,7 +179,7 @@ def _numbers(column: pl.Series, labels: list[str], lows: Array) -> tuple[Array, 
 
 
 def _texts(column: pl.Series, labels: list[str]) -> tuple[Array, Array, list[str]]:
-    """The same for the members of a column of texts or lists."""
+    """Return the same for the members of a column of texts or lists."""
     nested = column.dtype.is_nested()
     lists = column.cast(pl.List(pl.String)) if nested else column.cast(pl.String).str.split("|")
     long = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int64), "value": lists}).explode("value")

@@ -1,4 +1,4 @@
-"""Side tables -> sparse features: one-hot text, multi-hot lists, numbers in bins or standardised."""
+"""Convert side tables to sparse features: one-hot text, multi-hot lists, numbers in bins or standardised."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cofactor.data.interactions import CSR, Features, csr
 from cofactor.errors import DataError
 
 GROUPS = ("genres", "genre", "categories", "category", "tags")
-"""Names of a column that says which groups an item belongs to, likeliest first."""
+"""Names of a column of item groups (such as genres), most likely first."""
 Numbers = Literal["bins", "standardise"]
 _Part = tuple[Array, Array, Array, list[str]]
 """Rows, columns (from 0), values, names of the columns."""
 
 
 def features(frame: pl.DataFrame, numbers: Numbers = "bins", bins: int = 10) -> Features:
-    """Every column of a frame as sparse features; row r of the frame is row r of the matrix."""
+    """Encode every column of a frame as sparse features. Row r of the frame is row r of the matrix."""
     parts: list[_Part] = [_encode(frame[name], numbers, bins) for name in frame.columns]
     starts = np.cumsum([0, *(len(names) for *_, names in parts)])
     rows = np.concatenate([np.empty(0, np.int64), *(p[0] for p in parts)])
@@ -30,7 +30,7 @@ def features(frame: pl.DataFrame, numbers: Numbers = "bins", bins: int = 10) -> 
 
 
 def makes_feature(dtype: pl.DataType) -> bool:
-    """Whether a column of this type can be encoded: text, numbers, dates, true/false, or lists of these."""
+    """Return whether a column of this type can be encoded: text, numbers, dates, true/false, or lists of these."""
     if isinstance(dtype, (pl.List, pl.Array)):
         inner = dtype.inner
         return inner == pl.Null or (isinstance(inner, pl.DataType) and not inner.is_nested() and makes_feature(inner))
@@ -39,10 +39,11 @@ def makes_feature(dtype: pl.DataType) -> bool:
 
 
 def check_feature(column: pl.Series) -> None:
-    """DataError for a column of a type that makes no feature."""
+    """Raise DataError for a column of a type that makes no feature."""
     if not makes_feature(column.dtype):
         raise DataError(
-            f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists or numbers"
+            f"column {column.name!r} has type {column.dtype}, which cannot be made into features; give text, lists or"
+            " numbers"
         )
 
 

@@ -1,4 +1,4 @@
-"""What else a table says of its items, or side tables say: titles, genres."""
+"""Item attributes from the ratings table itself or from side tables: titles, genres."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cofactor.errors import DataError
 def described(
     data: Interactions, table: Table, items: Any, users: Any, title: str | None, encoding: str | None
 ) -> Interactions:
-    """With side tables, and with the titles of items where they stand in the table itself."""
+    """Return the data with side tables, and with item titles where the table itself holds them."""
     notes: list[str] = []
     tables: dict[str, pl.DataFrame] = {}
     for kind, given in (("item", items), ("user", users)):
@@ -45,9 +45,9 @@ _REVIEWS = frozenset(("text", "review", "reviewtext", "reviewbody", "comment", "
 
 
 def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.DataFrame, str] | None:
-    """A table of the items with the titles that the rows give them, where each item has one; None where there are none.
+    """Return a table of items with the titles in their rows, if each item has one; else None.
 
-    DataError where ``title`` names no column, or one that says different things of an item.
+    Raises DataError if ``title`` is not a column, or differs within the rows of an item.
     """
     if title is not None and title not in table.names:
         raise DataError(
@@ -58,7 +58,7 @@ def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.Dat
         return None
     taken = (data.columns.user, item, data.columns.rating, data.columns.time)
     plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in taken}
-    if _REVIEWS & set(plain):  # beside the text of a review stands the title of the review
+    if _REVIEWS & set(plain):  # the title of a review is beside its text
         plain = {known: name for known, name in plain.items() if known not in ("title", "name", "description")}
     name = title or next((plain[t] for t in map(column_names.plain_name, column_names.TITLES) if t in plain), None)
     if name is None or (title is None and table.sample[name].dtype != pl.String):
@@ -76,8 +76,8 @@ def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.Dat
 
 
 def _groups(table: Table, data: Interactions) -> pl.DataFrame | None:
-    """A table of the items with the groups (genres, say) that the rows name, the same in all rows of an item; None
-    where there is no such column."""
+    """Return a table of items with the groups (such as genres) in their rows, which are the same in all rows of an
+    item; None if there is no such column."""
     item, taken = data.columns.item, (data.columns.user, data.columns.rating, data.columns.time)
     if item not in table.names or not table.headed:
         return None
@@ -86,7 +86,7 @@ def _groups(table: Table, data: Interactions) -> pl.DataFrame | None:
     if name is None or table.sample[name].dtype != pl.String:
         return None
     frame = table.load([item, name], [item]).drop_nulls().unique(maintain_order=True)
-    if len(frame) > 1.05 * frame[item].n_unique():  # said of the row, not of the item
+    if len(frame) > 1.05 * frame[item].n_unique():  # belongs to the row, not to the item
         return None
     try:
         return side_tables.align_frame(side_tables.with_groups(frame, item), item, data.item_ids, item)[0]

@@ -19,11 +19,12 @@ from cofactor.errors import DataError
 def align(
     source: Any, ids: IdMap, column: str, encoding: str | None = None, title: str | None = None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """One row for each id, in order of the codes, the id column (named ``column``) first; nulls where nothing is known.
+    """Return one row for each id, in the order of the codes, with the id column (named ``column``) first. Values are
+    null where nothing is known.
 
-    The id column of ``source`` is the one named like ``column``, else one named like a user or item, else the first.
-    Of rows that repeat an id, the first is kept. The column with the names of items (``title``, or one of the
-    usual names) is called ``title``. DataError where no id matches.
+    The id column of ``source`` is the one named like ``column``, else one named like a user or item, else the first. If
+    an id repeats, its first row is kept. The title column (``title``, or one of the usual names) is renamed ``title``.
+    Raises DataError if no id matches.
     """
     table = open_table(source, encoding=encoding, named=[title] if title else [])
     key = _key(table, ids.kind, column)
@@ -41,8 +42,8 @@ def align(
 
 
 def with_groups(frame: pl.DataFrame, key: str) -> pl.DataFrame:
-    """With the usual columns of groups (genres, say) under their usual names, and ``|`` between several groups of an
-    item however they were written: ``Drama, War``, ``['Drama', 'War']``."""
+    """Rename the usual columns of groups (such as genres) to their usual names, and write ``|`` between the groups of
+    an item, however they were written: ``Drama, War``, ``['Drama', 'War']``."""
     for name in frame.columns:
         usual = plain_name(name)
         if name == key or usual not in GROUPS or frame[name].dtype != pl.String:
@@ -59,7 +60,7 @@ def with_groups(frame: pl.DataFrame, key: str) -> pl.DataFrame:
             )
             frame = frame.with_columns(members.list.join("|").alias(name))
             continue
-        for mark in (";", ",") if usual != "category" else ():  # "Arts, Crafts & Sewing" is one
+        for mark in (";", ",") if usual != "category" else ():  # "Arts, Crafts & Sewing" is one group
             if present.str.contains(mark, literal=True).sum() > 0.1 * len(present):
                 frame = frame.with_columns(text.str.replace_all(rf"\s*{mark}\s*", "|").alias(name))
                 break
@@ -67,7 +68,7 @@ def with_groups(frame: pl.DataFrame, key: str) -> pl.DataFrame:
 
 
 def _numbers_of_text(frame: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[str]]:
-    """Columns of numbers that a dash or NA here and there made text, as numbers."""
+    """Convert columns of numbers that a few dashes or NAs made text back to numbers."""
     notes: list[str] = []
     for name in frame.columns:
         if name == key or frame[name].dtype != pl.String:
@@ -84,7 +85,7 @@ def _numbers_of_text(frame: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[
 
 
 def _titled(frame: pl.DataFrame, key: str, title: str | None, label: str) -> tuple[pl.DataFrame, list[str]]:
-    """With the column that says what items are called named ``title``, and a note where it had another name."""
+    """Rename the title column to ``title``, and return a note if it had another name."""
     if title is not None and title not in frame.columns:
         raise DataError(f"no column {title!r} in {label} for the titles; there are: {', '.join(frame.columns[:20])}")
     if title is None and "title" in frame.columns:
@@ -103,7 +104,7 @@ def _titled(frame: pl.DataFrame, key: str, title: str | None, label: str) -> tup
 
 
 def align_frame(frame: pl.DataFrame, key: str, ids: IdMap, column: str) -> tuple[pl.DataFrame, list[str]]:
-    """The same for a polars frame whose id column is known."""
+    """Align a polars frame whose id column is known, as :func:`align` does."""
     notes: list[str] = []
     frame = frame.select(key, *[name for name in frame.columns if name != key])
     frame = frame.rename({name: f"{name}_2" for name in frame.columns if name == column and name != key})
@@ -122,18 +123,18 @@ def align_frame(frame: pl.DataFrame, key: str, ids: IdMap, column: str) -> tuple
             f"{ids.kind} ids are {ids.text} in the ratings but {_kind(frame[column].dtype)} in the side table"
             f" (column {key!r}); make them the same type"
         )
-    frame = frame.with_columns(selectors.float().fill_nan(None))  # as pandas has what is missing
+    frame = frame.with_columns(selectors.float().fill_nan(None))  # pandas' form of a missing value
     before = len(frame)
     frame = frame.unique(column, keep="first", maintain_order=True)
     if len(frame) < before:
-        notes.append(f"{before - len(frame):,} rows of the {ids.kind} table repeat an id; the first of each kept")
+        notes.append(f"{before - len(frame):,} rows of the {ids.kind} table repeat an id; the first of each is kept")
     frame = frame.with_columns(pl.col(column).cast(mine, strict=False))
     wanted = pl.DataFrame({column: ids.values})
     known = wanted.join(frame.select(column), on=column, how="semi").height
     if not known and len(ids):
         raise DataError(
-            f"no {ids.kind} of the ratings stands in the side table, whose id column is taken to be {key!r};"
-            f" rename the right one to {column!r}"
+            f"no {ids.kind} of the ratings is in the side table; its id column was guessed to be {key!r}; rename the"
+            f" right one to {column!r}"
         )
     if known < len(ids):
         notes.append(f"{len(ids) - known:,} of {len(ids):,} {ids.kind}s are not in the {ids.kind} table")

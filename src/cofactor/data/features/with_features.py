@@ -1,4 +1,4 @@
-"""Side tables as features: columns of a user or item table become the sparse matrices that models learn from."""
+"""Make features from side tables: columns of a user or item table become the sparse matrices that models learn from."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cofactor.errors import ConfigError, DataError, did_you_mean
 def with_features(
     data: Interactions, user: Any = None, item: Any = None, *, numbers: Numbers = "bins", bins: int = 10
 ) -> Interactions:
-    """The same data with ``user_features`` and ``item_features`` made from side tables.
+    """Return the data with ``user_features`` and ``item_features`` made from side tables.
 
-    ``user``, ``item``: names of columns of ``user_table``/``item_table``; or a frame or path with an id
-    column, all of whose other columns are used; None leaves that side as it is. Text becomes one column a
-    value (``"gender=F"``); lists, and text with ``|`` in it, a column for each member (``"genres=Drama"``);
-    true/false one column. Numbers are cut at up to ``bins`` quantiles, one column a bin (``"age=18..24"``),
-    because that lets a linear model bend; or ``numbers="standardise"`` keeps one column with mean 0 and
-    variance 1. Nulls give no feature.
+    ``user``, ``item``: names of columns of ``user_table``/``item_table``; or a frame or path with an id column, all of
+    whose other columns are used; None leaves that side unchanged. Text becomes one column for each value
+    (``"gender=F"``); lists, and text with ``|`` in it, one column for each member (``"genres=Drama"``); true/false one
+    column. Numbers are cut at up to ``bins`` quantiles, one column for each bin (``"age=18..24"``), so that a linear
+    model can fit a curve; ``numbers="standardise"`` keeps one column with mean 0 and variance 1 instead. Nulls have no
+    feature.
 
-    Raises ConfigError for a column that is not there, DataError for one that cannot be used.
+    Raises ConfigError for a column that does not exist, and DataError for one that cannot be used.
     """
     if numbers not in ("bins", "standardise"):
         raise ConfigError(f"numbers={numbers!r}; it may be 'bins' or 'standardise'")
@@ -47,7 +47,7 @@ def with_features(
 
 
 def _wanted(wanted: Any, ids: IdMap, table: pl.DataFrame | None, key: str) -> pl.DataFrame:
-    """The feature columns, aligned with the id map, without the id."""
+    """Return the feature columns without the id, aligned with the id map."""
     if isinstance(wanted, Features):
         raise ConfigError("these are features already; set them with data.replace(item_features=...)")
     if isinstance(wanted, (list, tuple)) and all(isinstance(name, str) for name in wanted):

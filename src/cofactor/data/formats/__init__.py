@@ -1,1 +1,1 @@
-"""Formats of tables, one file each: what opens them as a :class:`cofactor.data.tables.Table`."""
+"""Readers of table formats, one file each; they return a :class:`cofactor.data.tables.Table`."""

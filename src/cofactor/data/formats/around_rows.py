@@ -1,4 +1,4 @@
-"""What a text has beside its rows: ends of lines of any kind, marks and counts at its end, lines of a drawn table."""
+"""Text around the rows of a table: line ends of any kind, end marks and row counts, and the lines of a drawn table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cofactor.errors import DataError
 
 _ALONE = re.compile(rb"\r[^\n]")
 TAIL = 4096
-"""So many bytes at the end hold what programs write below the rows."""
+"""Size of the tail in which programs write below the rows, in bytes."""
 _COUNT = (
     r"\(?\d[\d,.]* rows?(?: (?:in set|selected|affected|returned)[^\n]*)?\.?\)?|"
     r"Query OK[^\n]*|\(?\d[\d,.]* record\(?s\)?(?: selected)?\.?\)?"
@@ -23,10 +23,11 @@ _RULE = r"[ \t]*[|+]?[-+|:= \t]*[-=]{3}[-+|:= \t]*"
 
 
 def stray_returns(head: bytes) -> bool | None:
-    """Whether carriage returns that stand alone in a text are none of the ends of its lines; None where there are none.
+    """Return whether lone carriage returns in a text are not line ends; None if there are none.
 
-    They are ends where all lines that they make have the same fields, as in a file put together of files of several
-    systems, and where nothing else ends a line, as on an old Macintosh."""
+    They are line ends if all lines that they make have the same fields, as in a concatenation of files from several
+    systems, and if nothing else ends a line, as on an old Macintosh.
+    """
     if not _ALONE.search(head):
         return None
     if b"\n" not in head:
@@ -38,32 +39,32 @@ def stray_returns(head: bytes) -> bool | None:
     counts = [{len(layout.split_fields(line.replace("\r", " "), sep, '"')) for line in by_newline}]
     try:
         counts.append({len(layout.split_fields(line, sep, '"')) for line in by_both})
-    except DataError:  # a quote that is closed in the next line
+    except DataError:  # a quote that is closed on the next line
         return True
     return len(counts[0]) == 1 and not (len(counts[1]) == 1 and counts[1] != {1})
 
 
 def without_stray(data: bytes) -> bytes:
-    """The text with a blank for each carriage return that does not end a line."""
+    """Replace each carriage return that does not end a line by a blank."""
     return re.sub(rb"\r(?!\n)", b" ", re.sub(rb"\r+\n", b"\n", data))
 
 
 def end_of_rows(tail: bytes) -> tuple[int, str] | None:
-    """How many bytes at the end of a text are no rows, and what they say: the count of the rows, as clients of
-    databases write one, or a mark of the end (``\\.`` of a dump, Ctrl-Z)."""
+    r"""Return the size in bytes of the end of a text that holds no rows, and a note on what it holds: the number of
+    rows, as database clients write it, or an end mark (``\.`` of a dump, Ctrl-Z)."""
     found = _BELOW.search(tail)
     if found is not None and found.start():
         said = found[0].strip(b' \t\r\n"\x1a').decode("utf-8", "replace")
-        return len(tail) - found.start(), f"the line below the rows left out: {said!r}"
+        return len(tail) - found.start(), f"line below the rows left out: {said!r}"
     found = _MARK.search(tail)
     if found is not None and found.start():
-        return len(tail) - found.start(), "a mark of the end left out"
+        return len(tail) - found.start(), "end mark left out"
     return None
 
 
 def is_drawn(lines: Sequence[str]) -> bool:
-    """Whether a table is drawn with lines, as clients of databases show one and as in Markdown: ``---+---`` below the
-    names, and ``|`` between the fields."""
+    """Return whether a table is drawn with lines, as database clients and Markdown do: ``---+---`` below the names, and
+    ``|`` between the fields."""
     first = list(lines[:3])
     rules = [at for at, line in enumerate(first) if re.fullmatch(_RULE, line)]
     rest = [line for at, line in enumerate(lines[:50]) if not re.fullmatch(_RULE, line)]
@@ -71,7 +72,7 @@ def is_drawn(lines: Sequence[str]) -> bool:
 
 
 def undrawn(data: bytes) -> bytes:
-    """The text of a drawn table without its lines, with a bare ``|`` between the fields."""
+    """Return the text of a drawn table without its lines, with a bare ``|`` between the fields."""
     rule = _RULE.encode()
     data = re.sub(rb"(?m)^" + rule + rb"\r?(?:\n|\Z)", b"", data)
     data = re.sub(rb"(?m)^[ \t]*\|?[ \t]*|[ \t]*\|?[ \t]*\r?$", b"", data)
@@ -79,7 +80,7 @@ def undrawn(data: bytes) -> bytes:
 
 
 def with_last_field(lines: Sequence[str], sep: str, quote: str | None) -> bool:
-    """Whether each row ends with a separator that the names do not end with."""
+    """Return whether each row ends with a separator, but the header does not."""
     if len(lines) < 3 or sep in (layout.BLANKS, r"\s+"):
         return False
     width = len(layout.split_fields(lines[0], sep, quote))

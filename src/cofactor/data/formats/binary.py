@@ -24,12 +24,13 @@ _BINARY = {
 
 
 def refuse_binary(head: bytes, label: str, encoding: str | None) -> None:
-    """DataError where a file cannot be text: known formats by their first bytes, others by bytes no text has."""
+    """Raise DataError if a file cannot be text: known formats by their first bytes, others by bytes that no text
+    has."""
     for mark, said in _BINARY.items():
         if head.startswith(mark):
             raise DataError(f"{label} is {said}")
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and head[1:2]:
-        raise DataError(f"{label} is a pickle, which is never opened since that can run programs; write it as Parquet")
+        raise DataError(f"{label} is a pickle, which is never opened because it can run code; write it as Parquet")
     if encoding and encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32")):
         return
     if b"\x00" in head:

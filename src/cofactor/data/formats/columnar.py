@@ -1,4 +1,4 @@
-"""Parquet and Arrow files (and streams), and datasets of many of them -> tables that are read a column at a time."""
+"""Open Parquet and Arrow files (and streams), and datasets of many of them, as tables read column by column."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from polars import selectors
 from cofactor.data.tables import SAMPLE_ROWS, Table, loaded, readable
 
 STREAM = b"\xff\xff\xff\xff"
-"""How an Arrow stream begins."""
+"""The first bytes of an Arrow stream."""
 
 
 def columnar_format(head: bytes) -> str | None:
-    """``parquet``, ``arrow`` or ``arrow stream``, by the first bytes of a file; None where it is none of these."""
+    """Return ``parquet``, ``arrow`` or ``arrow stream``, by the first bytes of a file; None if it is none of these."""
     marks = {b"PAR1": "parquet", b"ARROW1": "arrow", STREAM: "arrow stream"}
     return next((name for mark, name in marks.items() if head.startswith(mark)), None)
 
 
 def open_columnar(path: Path, how: str, label: str) -> Table:
-    """One file; its name is taken as it is, whatever characters are in it."""
+    """Open one file. Its name is used literally, whatever characters it contains."""
     if how == "arrow stream":
         with readable(label), path.open("rb") as file:
             return loaded(pl.read_ipc_stream(file), label)
@@ -34,19 +34,20 @@ def open_columnar(path: Path, how: str, label: str) -> Table:
 
 
 def open_columnar_bytes(data: bytes, how: str, label: str) -> Table:
-    """The same of a file in memory: what was inside an archive."""
+    """Open a file in memory, such as one from an archive."""
     reader = {"parquet": pl.read_parquet, "arrow": pl.read_ipc, "arrow stream": pl.read_ipc_stream}[how]
     with readable(label):
         return loaded(reader(io.BytesIO(data)), label)
 
 
 def open_parquet_files(paths: list[Path], root: Path, label: str) -> Table:
-    """Parquet files as one table; folders such as ``year=2001`` between ``root`` and them are columns."""
+    """Open Parquet files as one table. Folders such as ``year=2001`` between ``root`` and the files become columns."""
     return of_scan(pl.scan_parquet(paths, glob=False, hive_partitioning=is_partitioned(paths, root)), label)
 
 
 def is_partitioned(paths: list[Path], root: Path) -> bool:
-    """Whether folders such as ``year=2001`` stand between ``root`` and the files, with the same names for each."""
+    """Return whether all files lie in folders such as ``year=2001`` below the root, with the same names for each
+    file."""
     names = {tuple(p.name.partition("=")[0] for p in _between(path, root) if "=" in p.name) for path in paths}
     return len(names) == 1 and names != {()}
 
@@ -56,7 +57,7 @@ def _between(path: Path, root: Path) -> list[Path]:
 
 
 def of_scan(lazy: pl.LazyFrame, label: str, streams: bool = True) -> Table:
-    """A table whose columns are read when they are asked for; ``streams``: in parts, too."""
+    """Return a table whose columns are read when they are needed. ``streams``: they can also be read in parts."""
 
     def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
         with readable(label):

@@ -1,4 +1,4 @@
-"""Compressed files and archives -> the bytes of the one table inside."""
+"""Unpack compressed files and archives to the bytes of the one table inside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def compression(head: bytes) -> str | None:
-    """Which compression the first bytes of a file say: gzip, bzip2, xz, zstd, zlib; None where they say none."""
+    """Return the compression that the first bytes of a file indicate: gzip, bzip2, xz, zstd, zlib; else None."""
     marks = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
     return next((name for mark, name in marks.items() if head.startswith(mark)), None)
 
@@ -35,7 +35,7 @@ def is_tar(data: bytes) -> bool:
 
 
 def decompress(data: bytes, how: str, label: str) -> bytes:
-    """The bytes of a compressed file; DataError where it is damaged or cut off."""
+    """Decompress the bytes of a file. Raises DataError if it is damaged or truncated."""
     by: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.decompress,
         "bzip2": bz2.decompress,
@@ -49,7 +49,8 @@ def decompress(data: bytes, how: str, label: str) -> bytes:
 
 
 def _zstd(data: bytes) -> bytes:
-    """By whichever library is there; polars itself reads compressed text, as one column of lines."""
+    """Decompress zstd with whichever library is installed. polars itself reads compressed text, as one column of
+    lines."""
     for library in (_zstd_of_python, _zstd_of_zstandard, _zstd_of_pyarrow):
         try:
             return library(data)
@@ -90,7 +91,8 @@ def _zstd_of_pyarrow(data: bytes) -> bytes:
 
 
 def member(source: Any, label: str, table: str | None) -> tuple[str, bytes]:
-    """(name, bytes) of the one table of a zip archive, or of the one called ``table``. ``source``: a path or a file."""
+    """Return (name, bytes) of the only table of a zip archive, or of the one called ``table``. ``source``: a path or
+    file."""
     with sound(label, "a damaged zip archive"), zipfile.ZipFile(source) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
         name = chosen(names, label, table)
@@ -100,7 +102,7 @@ def member(source: Any, label: str, table: str | None) -> tuple[str, bytes]:
 
 
 def tar_member(data: bytes, label: str, table: str | None) -> tuple[str, bytes]:
-    """The same of a tar archive."""
+    """Return the same for a tar archive."""
     with sound(label, "a damaged tar archive"), tarfile.open(fileobj=io.BytesIO(data)) as archive:
         files = {entry.name: entry for entry in archive.getmembers() if entry.isfile()}
         name = chosen(list(files), label, table)
@@ -109,7 +111,7 @@ def tar_member(data: bytes, label: str, table: str | None) -> tuple[str, bytes]:
 
 
 def chosen(names: list[str], label: str, table: str | None) -> str:
-    """The one name that can be a table, or the one that was asked for; DataError where that is not one."""
+    """Return the only name that can be a table, or the one asked for. Raises DataError if there is not exactly one."""
     if table is not None:
         found = [name for name in names if name == table] or [name for name in names if name.endswith(f"/{table}")]
         if len(found) == 1:
@@ -119,9 +121,9 @@ def chosen(names: list[str], label: str, table: str | None) -> str:
     if len(tables) == 1:
         return tables[0]
     if not tables:
-        raise DataError(f"{label} has no file in it that could be a table")
+        raise DataError(f"{label} contains no file that could be a table")
     raise DataError(
-        f"{label} has {len(tables)} files in it ({_listed(tables)}); name the table with table=... (on the command line"
+        f"{label} has {len(tables)} files ({_listed(tables)}); name the table with table=... (on the command line"
         " --table)"
     )
 

@@ -1,4 +1,4 @@
-"""Files of SQLite and DuckDB, and connections to databases -> tables."""
+"""Open SQLite and DuckDB files and database connections as tables."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from cofactor.data.tables import Table, as_data_error, loaded
 from cofactor.errors import DataError
 
 SQLITE, DUCKDB = b"SQLite format 3\x00", b"DUCK"
-"""How files of these begin; DuckDB's after a checksum of 8 bytes."""
+"""The first bytes of these files; DuckDB's follow a checksum of 8 bytes."""
 
 
 def open_sqlite(path: Path, table: str | None) -> Table:
-    """The one table of a SQLite file, the one called ``table``, or what a SELECT gives. The file is only read."""
+    """Open the only table of a SQLite file, the one called ``table``, or the result of a SELECT. The file is only
+    read."""
     uri = f"file:{quote(str(path.resolve()))}?mode=ro"
     try:
         connection = sqlite3.connect(uri, uri=True)
@@ -32,7 +33,7 @@ def open_sqlite(path: Path, table: str | None) -> Table:
 
 
 def open_duckdb(path: Path, table: str | None, label: str) -> Table:
-    """The same of a DuckDB file."""
+    """Open a DuckDB file in the same way."""
     with as_data_error(), _libraries():
         connection = importlib.import_module("duckdb").connect(str(path), read_only=True)
         try:
@@ -45,14 +46,14 @@ def open_duckdb(path: Path, table: str | None, label: str) -> Table:
 
 
 def is_connection(source: Any) -> bool:
-    """Whether this is a connection to a database, an engine or a cursor: what polars can read from."""
+    """Return whether this is a database connection, an engine or a cursor that polars can read from."""
     if any(hasattr(type(source), name) for name in ("columns", "schema", "__arrow_c_stream__", "__dataframe__")):
         return False
     return hasattr(source, "cursor") or hasattr(source, "execute") or type(source).__module__.startswith("sqlalchemy")
 
 
 def is_uri(source: str) -> bool:
-    """Whether a text is the address of a database, such as ``postgresql://user@host/name``."""
+    """Return whether a text is the address of a database, such as ``postgresql://user@host/name``."""
     return (
         re.match(
             r"(postgres(ql)?|mysql|mariadb|mssql|oracle|redshift|clickhouse|sqlite|duckdb|snowflake|trino)(\+\w+)?://",
@@ -63,7 +64,7 @@ def is_uri(source: str) -> bool:
 
 
 def open_connection(connection: Any, table: str | None, label: str = "the database") -> Table:
-    """A table of an open connection (sqlite3, SQLAlchemy, ADBC, ...): ``table`` is its name or a SELECT."""
+    """Open a table of an open connection (sqlite3, SQLAlchemy, ADBC, ...). ``table`` is its name or a SELECT."""
     query = _query(table) if table is not None else None
     if isinstance(connection, sqlite3.Connection):
         try:
@@ -77,8 +78,8 @@ def open_connection(connection: Any, table: str | None, label: str = "the databa
 
 
 def open_uri(uri: str, table: str | None) -> Table:
-    """The same by the address of the database: files of SQLite and DuckDB, others through connectorx or ADBC."""
-    label = re.sub(r"//[^@/]*@", "//", uri)  # without name and password
+    """Open a table by the address of its database: SQLite and DuckDB files, others through connectorx or ADBC."""
+    label = re.sub(r"//[^@/]*@", "//", uri)  # without the user's name and password
     scheme, _, rest = uri.partition("://")
     if scheme.partition("+")[0] == "sqlite":
         return open_sqlite(_file(rest, label), table)
@@ -87,12 +88,12 @@ def open_uri(uri: str, table: str | None) -> Table:
     if table is None:
         raise DataError(f"name the table of {label} with table='ratings', or give a SELECT: table='select ...'")
     with as_data_error(), _libraries():
-        plain = f"{scheme.partition('+')[0]}://{rest}"  # SQLAlchemy names its driver in an address, too
+        plain = f"{scheme.partition('+')[0]}://{rest}"  # SQLAlchemy puts the name of the driver into the address
         return loaded(pl.read_database_uri(_query(table), plain), label)
 
 
 def _file(rest: str, label: str) -> Path:
-    """The file of an address: ``sqlite:///here.db`` or, from the root, ``sqlite:////tmp/here.db``."""
+    """Return the file of an address: ``sqlite:///here.db`` or, from the root, ``sqlite:////tmp/here.db``."""
     path = unquote(rest.partition("?")[0]).removeprefix("/")
     found = next((one for one in (Path(path), Path("/" + path)) if one.is_file()), None)
     if found is None:
@@ -101,7 +102,7 @@ def _file(rest: str, label: str) -> Path:
 
 
 class _libraries:
-    """Says which library is missing; polars and pandas read databases through several. Errors of the database are
+    """Name the missing library; polars and pandas read databases through several. Errors of the database become
     DataError."""
 
     def __enter__(self) -> None:
@@ -131,11 +132,11 @@ def _only_table(connection: sqlite3.Connection, label: str) -> str:
 
 
 def _one_of(names: list[Any], label: str) -> str:
-    """The one table there is."""
+    """Return the only table."""
     if len(names) == 1:
         return str(names[0])
     if not names:
-        raise DataError(f"{label} has no table in it")
+        raise DataError(f"{label} contains no table")
     raise DataError(
         f"{label} has {len(names)} tables ({', '.join(names[:8])}); name one with table=... (on the command"
         " line --table)"
@@ -143,7 +144,7 @@ def _one_of(names: list[Any], label: str) -> str:
 
 
 def _sqlite_frame(connection: sqlite3.Connection, query: str) -> pl.DataFrame:
-    """All rows; a column of several types (SQLite allows that) becomes text."""
+    """Return all rows. A column of several types, which SQLite allows, becomes text."""
     cursor = connection.execute(query)
     names = [column[0] for column in cursor.description]
     rows = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Delimited text of any kind: separator, encoding and header as given or guessed."""
+"""Open delimited text of any kind. Separator, encoding and header are given or guessed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cofactor.data.formats.parsed_text import ParsedText, evenly
 from cofactor.data.tables import Table, distinct, readable
 
 _TYPED_NAME = re.compile(r"(.+):(token|float|token_seq|float_seq)$")
-"""A name as RecBole writes it."""
+"""A column name in RecBole's form."""
 
 
 def open_delimited(
@@ -33,7 +33,7 @@ def open_delimited(
     header: bool | None = None,
     named: Sequence[str] = (),
 ) -> Table:
-    """The text of a file (``path``), or of bytes in memory. ``named``: names that the caller gave to columns."""
+    """Open the text of a file (``path``), or of bytes in memory. ``named``: names that the caller gave to columns."""
     draft = Draft(path, data, label)
     encoding = draft.decode(encoding)
     if is_json(draft.head):
@@ -56,7 +56,7 @@ def open_delimited(
         raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **options).columns
         if len(raw) > len(names):
             raise polars.exceptions.ComputeError("found more fields")
-        if len(raw) < len(names):  # a quote opened or closed where none should be
+        if len(raw) < len(names):  # a quote opened or closed in the wrong place
             raise polars.exceptions.ComputeError("CSV malformed")
         columns = dict(zip(names, raw))
         text = ParsedText(path, draft.data, label, options, columns, draft.notes, encoding, grouped)
@@ -67,7 +67,7 @@ def open_delimited(
 
 
 def _without_empty_columns(text: ParsedText, sample: pl.DataFrame) -> tuple[ParsedText, pl.DataFrame]:
-    """Columns without names that hold nothing, such as between two tabs, left out where two others remain."""
+    """Leave out columns without names that are empty, such as between two tabs, if two other columns remain."""
     kept = [name for name in sample.columns if sample[name].null_count() < len(sample)]
     if len(kept) == sample.width or len(kept) < 2:
         return text, sample
@@ -85,7 +85,7 @@ def _names(
     label: str,
     notes: list[str],
 ) -> tuple[list[str], bool, bool]:
-    """The names of the columns, whether they are the table's own, and whether polars has to skip the first line."""
+    """Return the column names, whether they come from the table, and whether polars must skip the first line."""
     first = rows[0]
     numbered = [f"column_{i}" for i in range(len(first))]
     if header is None and remarks:  # "# user item rating" above the rows
@@ -95,9 +95,9 @@ def _names(
     skipped, headed = (header, header) if header is not None else layout.has_header(rows, label, named)
     if not headed:
         notes.append(
-            "the first line counts the columns"
+            "the first line numbers the columns"
             if skipped
-            else "no header line: the first line is a row"
+            else "no header: the first line is a row"
             if header is None
             else "no header line"
         )

@@ -1,4 +1,4 @@
-"""A delimited text on its way to a table: what is left out or written otherwise before it is parsed, and said."""
+"""Prepare a delimited text for parsing: drop or rewrite parts of it, and note each change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cofactor.data.tables import SAMPLE_ROWS
 from cofactor.errors import DataError
 
 _UNIT = "\x1f"
-"""Stands for ``::`` while polars, which wants one byte, reads the file."""
+"""Replaces ``::`` while polars, which needs a one-byte separator, reads the file."""
 
 
 class Draft:
-    """A text, of a file (``path``) or of bytes in memory (``data``, also once it was written otherwise).
+    """A text before parsing: of a file (``path``) or of bytes in memory (``data``, also after it was rewritten).
 
-    ``head`` are its first bytes, ``lines`` the first that hold something, ``remarks`` the comments above them, and
-    ``notes`` what there is to say.
+    ``head``: its first bytes; ``lines``: its first lines that are not empty; ``remarks``: the comments above them;
+    ``notes``: the changes so far.
     """
 
     def __init__(self, path: Path | None, data: bytes | None, label: str) -> None:
@@ -41,7 +41,7 @@ class Draft:
     # ---- bytes
 
     def decode(self, encoding: str | None) -> str | None:
-        """Make it UTF-8; returns the encoding that it had, where it was named or told."""
+        """Convert the text to UTF-8, and return the encoding that it had, if that was given or detected."""
         encoding = encoding or of_wide_letters(self.head, self.notes)
         refuse_binary(self.head[: 1 << 16], self.label, encoding)
         first_line = re.match(rb"[^\r\n]*", self.head)
@@ -53,11 +53,11 @@ class Draft:
         return encoding
 
     def mend_ends(self) -> None:
-        """Lines end with line feeds; what stands below the rows is left out."""
+        """End each line with a line feed, and drop what is below the rows."""
         if (stray := around_rows.stray_returns(self.head)) is not None:
             if stray:
                 self.rewrite(around_rows.without_stray(self.whole()))
-                self.notes.append("carriage returns that end no line taken as blanks")
+                self.notes.append("carriage returns inside lines replaced by blanks")
             else:  # as on an old Macintosh, or mixed
                 self.rewrite(re.sub(rb"\r*\n|\r", b"\n", self.whole()))
         tail = _tail(self.path) if self.data is None else self.data[-around_rows.TAIL :]  # type: ignore[arg-type]
@@ -74,20 +74,21 @@ class Draft:
             raise DataError(f"{self.label} is empty; a table of user, item and rating is needed")
 
     def unwrap(self, sep: str | None, header: bool | None) -> str | None:
-        """Take off what stands around and above the rows. Returns the separator, where it was given or is written."""
+        """Remove what surrounds the rows or precedes them. Returns the separator, if it was given or the text names
+        it."""
         excel = re.fullmatch(r'"?sep=([^"])"?', self.lines[0], re.IGNORECASE)
-        if excel and len(self.lines) > 1:  # a line that tells a spreadsheet the separator
+        if excel and len(self.lines) > 1:  # a line that declares the separator for a spreadsheet
             self.rewrite(self.whole().split(b"\n", 1)[1])
             sep, self.lines = sep or excel[1], self.lines[1:]
         if layout.in_brackets(self.lines):
             self.rewrite(re.sub(rb"(?m)^\s*[\[(](.*)[\])],?[ \t\r]*$", rb"\1", self.whole()))
             self.lines = [line.strip().rstrip(",")[1:-1] for line in self.lines]
-            self.notes.append("each line is a list: its brackets left out")
+            self.notes.append("each line is a list: brackets left out")
         if sep in (None, "|") and around_rows.is_drawn(self.lines):
             drawn = around_rows.undrawn(self.whole())
             self.rewrite(drawn)
             sep, self.lines = "|", _lines(drawn, True)[:SAMPLE_ROWS]
-            self.notes.append("the lines of a drawn table left out")
+            self.notes.append("lines of a drawn table left out")
         if header is not False and (titles := layout.title_lines(self.lines)):
             shown = self.lines[0].strip()[:60]
             self.notes.append(f"{titles} line{'s' if titles > 1 else ''} above the names left out: {shown!r}")
@@ -98,7 +99,7 @@ class Draft:
         return sep
 
     def separate(self, sep: str | None) -> str:
-        """The separator; runs of blanks become tabs."""
+        """Return the separator. Runs of blanks become tabs."""
         if sep is None:
             sep = layout.guess_separator(self.lines)
             if sep not in (",", "\t"):
@@ -110,16 +111,16 @@ class Draft:
         return "\t"
 
     def quote(self, sep: str) -> str | None:
-        """The quotation mark; one within quotes is written twice."""
+        """Return the quotation mark. A quote within quotes is doubled."""
         quote = layout.quote_of(self.lines, sep)
         if quote == '"' and len(sep) == 1 and layout.quotes_escaped(self.lines, sep):
             self.rewrite(self.whole().replace(b'\\"', b'""'))
             self.lines = [line.replace('\\"', '""') for line in self.lines]
-            self.notes.append('quotes within quotes are written \\"')
+            self.notes.append('quotes within quotes are escaped as \\"')
         return quote
 
     def split(self, sep: str, quote: str | None, header: bool | None) -> list[list[str]]:
-        """The fields of the lines; each line has as many names as fields."""
+        """Return the fields of the lines, with as many names as fields."""
         if header is not False and around_rows.with_last_field(self.lines, sep, quote):
             first = self.lines[0]
             self.rewrite(self.whole().replace(first.encode(), first.encode() + sep.encode(), 1))
@@ -127,7 +128,7 @@ class Draft:
             self.notes.append("each row ends with a separator, which the names do not")
         rows = [layout.split_fields(line, sep, quote) for line in self.lines]
         layout.refuse_named_fields(rows, self.label)
-        if header is not False and layout.names_rows(rows):  # as write.table of R does
+        if header is not False and layout.names_rows(rows):  # as R's write.table does
             mark = '"row"' if quote else "row"
             self.rewrite(mark.encode() + sep.encode() + self.whole().lstrip(b"\xef\xbb\xbf"))
             self.lines, rows[0] = [mark + sep + self.lines[0], *self.lines[1:]], ["row", *rows[0]]
@@ -136,13 +137,13 @@ class Draft:
     # ---- for polars
 
     def without_blanks(self, sep: str, rows: list[list[str]]) -> None:
-        """Numbers with a blank before each (``5, 7, 3``) lose it."""
+        """Remove the blank before each number (``5, 7, 3``)."""
         if b'"' not in self.head and all(cell[:1] == " " for row in rows for cell in row[1:]):
             self.data = re.sub(re.escape(sep.encode()) + rb" +", sep.encode(), self.whole())
             self.lines = [sep.join([row[0], *(cell.lstrip(" ") for cell in row[1:])]) for row in rows]
 
     def one_byte(self, sep: str) -> str:
-        """The separator as one byte."""
+        """Return a separator of one byte."""
         if len(sep.encode()) == 1:
             return sep
         self.data = self.whole().replace(sep.encode(), _UNIT.encode())
@@ -150,9 +151,9 @@ class Draft:
         return _UNIT
 
     def options(self, rows: list[list[str]], sep: str, quote: str | None, skipped: bool) -> dict[str, Any]:
-        """What polars is told. ``skipped``: the first line is no row."""
+        """Return polars' options. ``skipped``: the first line is not a row."""
         options: dict[str, Any] = {"has_header": skipped, "separator": sep, "quote_char": quote}
-        if any("\\N" in line for line in self.lines):  # only where it is needed: it costs a tenth of the time
+        if any("\\N" in line for line in self.lines):  # only if needed: it costs a tenth of the time
             options["null_values"] = ["\\N"]
         if comments := len(self.remarks):
             options["skip_lines"] = comments
@@ -164,7 +165,7 @@ class Draft:
 
 
 def _head(path: Path) -> bytes:
-    """The beginning of a file: 64 KiB, or more where that does not hold two lines."""
+    """Return the beginning of a file: 64 KiB, or more if that does not hold two lines."""
     size = 1 << 16
     with path.open("rb") as file:
         head = file.read(size)
@@ -181,7 +182,7 @@ def _tail(path: Path) -> bytes:
 
 
 def _lines(head: bytes, whole: bool) -> list[str]:
-    """The lines that hold something; without the last one where the file goes on and it may be cut."""
+    """Return the lines that are not empty, without the last one if the file goes on, since it may be cut."""
     text = head[: max(1 << 16, head.find(b"\n", head.find(b"\n") + 1) + 1)] if whole else head
     lines = text.decode("utf-8", "replace").lstrip("\ufeff").split("\n")
     if len(lines) > 1 and (not whole or len(text) < len(head)):
@@ -190,7 +191,7 @@ def _lines(head: bytes, whole: bool) -> list[str]:
 
 
 def _below(text: bytes, lines: int) -> bytes:
-    """What comes after so many lines that hold something, and the empty ones below these."""
+    """Return the text after the first ``lines`` lines that are not empty, without empty lines at its start."""
     at = 0
     while True:
         end = text.find(b"\n", at) + 1

@@ -1,16 +1,16 @@
-"""Encodings of texts: told by their bytes, and turned into UTF-8."""
+"""Detect the encoding of a text from its bytes, and convert it to UTF-8."""
 
 from __future__ import annotations
 
 from cofactor.errors import DataError
 
-LATIN = "encoding: not UTF-8, read as latin-1 (encoding=..., on the command line --encoding, names another)"
+LATIN = "encoding: not UTF-8, read as latin-1 (set another with encoding=..., on the command line --encoding)"
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def of_wide_letters(head: bytes, notes: list[str]) -> str | None:
-    """The encoding of a text whose letters take two or four bytes: by the mark at its start, or by the zeros that stand
-    at every second place of a text of mostly Latin letters. None for any other."""
+    """Return the encoding of a text with letters of two or four bytes: by its byte order mark, or by the zeros at every
+    second byte of mostly Latin text. Returns None for any other."""
     marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if marked is not None:
         return marked
@@ -18,7 +18,7 @@ def of_wide_letters(head: bytes, notes: list[str]) -> str | None:
     odd, even = some[1::2], some[::2]
     for name, zeros, letters in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         if len(zeros) > 8 and zeros.count(0) > 0.9 * len(zeros) and not letters.count(0):
-            notes.append(f"encoding: {name}, by the zeros between its letters")
+            notes.append(f"encoding: {name}, recognised by the zeros between letters")
             return name
     return None
 

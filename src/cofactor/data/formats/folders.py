@@ -1,4 +1,4 @@
-"""Folders, lists of files and patterns of names -> the files of one table."""
+"""Find the files of one table: in folders, lists of files and name patterns."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Opener = Callable[[Path], Table]
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a name has the marks of a pattern; a file of just that name is taken first."""
+    """Return whether a name contains the marks of a pattern. A file of exactly that name takes precedence."""
     return re.search(r"[*?\[]", str(path)) is not None
 
 
 def matching(path: Path) -> list[Path]:
-    """The files that a pattern names, in order."""
+    """Return the files that match a pattern, in order."""
     return sorted(found for name in glob.glob(str(path), recursive=True) if (found := Path(name)).is_file())
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of a dataset, in order: all in the folder and the folders below, except hidden ones, empty ones and
-    those whose name begins with ``_`` (``_SUCCESS``, ``_metadata``)."""
+    """Return the files of a dataset, in order: all files in the folder and its subfolders, except hidden ones, empty
+    ones and names that begin with ``_`` (``_SUCCESS``, ``_metadata``)."""
     found = []
     for path in sorted(folder.rglob("*")):
         if wanted(path.relative_to(folder)) and path.is_file() and path.stat().st_size:
@@ -37,19 +37,19 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def is_saved_model(folder: Path) -> bool:
-    """Whether a folder looks like a bundle, which holds arrays and no table of ratings."""
+    """Return whether a folder looks like a bundle, which holds arrays and no table of ratings."""
     return (folder / "manifest.json").is_file() and (folder / "arrays.safetensors").is_file()
 
 
 def wanted(path: Path) -> bool:
-    """Whether a file of a dataset holds rows, by its path in the folder: see :func:`files_in`."""
+    """Return whether a file of a dataset holds rows, by its path in the folder: see :func:`files_in`."""
     return not any(part.startswith((".", "_")) for part in path.parts) and path.suffix != ".crc"
 
 
 def open_files(paths: Sequence[Path], root: Path | None, label: str, opener: Opener) -> Table:
-    """The rows of all files, one after the other. Folders such as ``year=2001`` below ``root`` are columns."""
+    """Concatenate the rows of all files. Folders such as ``year=2001`` below ``root`` become columns."""
     if not paths:
-        raise DataError(f"{label} has no file in it that could be a table")
+        raise DataError(f"{label} contains no file that could be a table")
     heads = []
     for path in paths:
         try:
@@ -93,7 +93,7 @@ def open_files(paths: Sequence[Path], root: Path | None, label: str, opener: Ope
         for name in ids:
             kinds = {frame[name].dtype == pl.String for frame in frames if name in frame.columns and len(frame)}
             if len(kinds) > 1:
-                notes.append(f"ids of column {name!r} are text in some files and numbers in others; taken as text")
+                notes.append(f"ids of column {name!r} are text in some files and numbers in others; read as text")
         try:
             return pl.concat(frames, how="vertical_relaxed")
         except pl.exceptions.PolarsError:

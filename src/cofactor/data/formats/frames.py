@@ -1,4 +1,4 @@
-"""Frames in memory (pandas, polars, Arrow, a dict of columns) as tables."""
+"""Open frames in memory (pandas, polars, Arrow, a dict of columns) as tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cofactor.errors import DataError
 
 
 def open_frame(source: Any) -> Table:
-    """Columns of a frame in memory, or a dict of them, or ``{user: {item: value}}``; only those asked for are
+    """Open a frame in memory, a dict of columns, or ``{user: {item: value}}``. Only the columns that are needed are
     converted."""
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
@@ -84,17 +84,17 @@ def open_frame(source: Any) -> Table:
 def select_columns(
     source: Any, ids: Sequence[str], needed: Sequence[str], wanted: Sequence[str], what: str
 ) -> pl.DataFrame | None:
-    """The ``ids``, ``needed`` and ``wanted`` columns of a frame in memory; None where it is not a frame.
+    """Return the ``ids``, ``needed`` and ``wanted`` columns of a frame in memory; None if it is not a frame.
 
-    Wanted ones may be absent. Ids that are NaN come as null. DataError, in the name of ``what``, for another one that
-    is not there, and for columns of Python objects.
+    Wanted columns may be absent. Ids that are NaN become null. Raises DataError, with the name ``what``, for any other
+    column that is missing and for columns of Python objects.
     """
-    import narwhals as nw  # opening a saved model does not need it, and it takes as long as the rest
+    import narwhals as nw  # imported here: opening a saved model does not need it, and it takes as long as the rest
 
     try:
         if not isinstance(nw.from_native(source, pass_through=True), (nw.DataFrame, nw.LazyFrame)):
             return None
-    except nw.exceptions.DuplicateError:  # said when it is opened
+    except nw.exceptions.DuplicateError:  # already noted when the table was opened
         pass
     table = open_frame(source)
     for name in (*ids, *needed):
@@ -106,8 +106,8 @@ def select_columns(
 
 
 def _of_one_level(frame: Any) -> Any:
-    """A pandas frame whose columns have one name each: that of the items, where ``pivot`` set the name of the values
-    above them; else all of its levels, joined."""
+    """Return a pandas frame whose columns have one-level names: the item's, if ``pivot`` put the name of the values
+    above them, else all levels joined."""
     names = frame.columns
     varying = [at for at in range(names.nlevels) if names.get_level_values(at).nunique() > 1]
     found = frame.copy(deep=False)
@@ -119,7 +119,7 @@ def _of_one_level(frame: Any) -> Any:
 
 
 def _with_index(frame: Any) -> Any:
-    """A pandas frame with the named levels of its index as columns: ``groupby`` and ``pivot`` keep ids there."""
+    """Return a pandas frame with the named levels of its index as columns: ``groupby`` and ``pivot`` keep ids there."""
     if not frame.implementation.is_pandas():
         return frame
     import narwhals as nw
@@ -139,7 +139,7 @@ def _with_index(frame: Any) -> Any:
 
 
 def _categories(series: Any) -> pl.Series | None:
-    """A column of categories that are no text, in the type that they have; None for any other."""
+    """Return a categorical column that is not text, in the type of its categories; None for any other column."""
     native = series.to_native()
     if hasattr(native, "cat"):  # pandas
         categories, codes = native.cat.categories, native.cat.codes.to_numpy()
@@ -166,7 +166,8 @@ def _categories(series: Any) -> pl.Series | None:
 
 
 def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
-    """One column of a narwhals frame, in polars. Mixed objects: DataError for ids, else text."""
+    """Convert one column of a narwhals frame to polars. Mixed objects raise DataError in ids, and become text
+    elsewhere."""
     import narwhals as nw
 
     series = frame[:, at]

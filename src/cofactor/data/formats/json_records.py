@@ -1,4 +1,4 @@
-"""JSON -> tables: an object a line, an array of objects, or a table as pandas writes one."""
+"""Open JSON as a table: one object per line, an array of objects, or a table in pandas' form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cofactor.errors import DataError
 
 
 def is_json(text: bytes) -> bool:
-    """Whether a text begins as objects of JSON, or of Python, do."""
+    """Return whether a text begins like JSON objects, or like Python dicts."""
     start = text[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] == b"{":
         return start[1:].lstrip()[:1] in (b'"', b"'", b"}")
@@ -24,8 +24,8 @@ def is_json(text: bytes) -> bool:
 
 
 def open_json(data: bytes, label: str) -> Table:
-    """A table of the fields of the objects; fields of objects within them are named ``outer.inner``, lists of other
-    things are left out. DataError where the text is not JSON, with the line."""
+    """Return a table of the fields of the objects. A field of a nested object is named ``outer.inner``; lists of other
+    things are left out. Raises DataError, with the line, if the text is not JSON."""
     text = data.lstrip(b"\xef\xbb\xbf \t\r\n")
     frame = _lines(text, label) if text[:1] == b"{" else None
     if frame is None:
@@ -37,17 +37,17 @@ def open_json(data: bytes, label: str) -> Table:
         raise DataError(f"{label} has no fields in its JSON; objects with user and item are needed")
     frame = _without_wrapper(_without_types(frame))
     nameless = frame.columns == [f"{_NAMELESS}{at}" for at in range(frame.width)]
-    said = "JSON, an array for each row" if nameless else "JSON, an object for each row"
+    said = "JSON: one array per row" if nameless else "JSON: one object per row"
     mixed = [name for name in frame.columns if _of_two_types(text, name, frame[name])]
     if mixed:
         shown = ", ".join(repr(name) for name in mixed[:5])
-        notes += [f'{shown}: some values are numbers and some are texts in quotes; all taken as texts, so 5 is "5"']
+        notes += [f'{shown}: some values are numbers and others quoted text; all are read as text, so 5 is "5"']
     return loaded(frame, label, [said, *notes], headed=not nameless)
 
 
 def _maps_unfolded(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """A row for each key of the one field that holds an object of numbers, such as ``"ratings": {item: value}``: keys
-    that are no names of columns, and differ from row to row or are many."""
+    """Return a row for each key of the only field that holds an object of numbers, such as ``"ratings": {item:
+    value}``. The keys must not be column names, and must be many or differ from row to row."""
     for name, dtype in frame.schema.items():
         if not isinstance(dtype, pl.Struct) or len(dtype.fields) < 2:
             continue
@@ -65,12 +65,12 @@ def _maps_unfolded(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         long = wide.with_row_index("_row").unpivot(index=["_row", *others], variable_name="item", value_name=name)
         long = long.filter(pl.col(name).is_not_null()).sort("_row", maintain_order=True).drop("_row")
         items = _whole_numbers(long["item"].str.strip_prefix(_KEY))
-        return long.with_columns(items), [f"a row for each key of {name!r}"]
+        return long.with_columns(items), [f"one row for each key of {name!r}"]
     return frame, []
 
 
 def _whole_numbers(keys: pl.Series) -> pl.Series:
-    """Keys, which are texts in JSON, as whole numbers where all are such without zeros at the start."""
+    """Return keys, which JSON writes as text, as whole numbers if all are whole numbers without leading zeros."""
     whole = keys.cast(pl.Int64, strict=False)
     return keys if whole.null_count() or keys.str.contains(r"^[-+]?0\d|^\+").any() else whole
 
@@ -80,8 +80,8 @@ _ITEMS = frozenset(plain_name(name) for name in SYNONYMS["item"]) - {"name", "ti
 
 
 def _without_wrapper(frame: pl.DataFrame) -> pl.DataFrame:
-    """Fields of the one object that a program put around each record (``_source`` of Elasticsearch, ``Item`` of
-    DynamoDB), under their own names, without what it wrote beside them under names that begin with ``_``."""
+    """Unwrap the object that a program puts around each record (``_source`` of Elasticsearch, ``Item`` of DynamoDB).
+    The metadata beside it, under names that begin with ``_``, is dropped."""
     inner = [name for name in frame.columns if not name.startswith("_") or name.startswith("_source.")]
     wrappers = {name.partition(".")[0] for name in inner}
     if len(inner) < 2 or len(wrappers) != 1 or not all("." in name for name in inner):
@@ -90,7 +90,7 @@ def _without_wrapper(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_two_types(text: bytes, name: str, values: pl.Series) -> bool:
-    """Whether a field that became text is a number in some objects and a text of digits in others."""
+    """Return whether a field that became text is a number in some objects and a text of digits in others."""
     if values.dtype != pl.String or not values.str.contains(r"^-?\d+$").any():
         return False
     key = re.escape(json.dumps(name).encode())
@@ -107,11 +107,11 @@ time as Firestore does (``{"at": {"_seconds": 1300000000}}``)."""
 
 
 _DYNAMO = frozenset(("S", "N", "B", "BOOL", "NULL"))
-"""Types as DynamoDB writes them: ``{"userId": {"S": "a"}, "rating": {"N": "4"}}``."""
+"""Types in DynamoDB's form: ``{"userId": {"S": "a"}, "rating": {"N": "4"}}``."""
 
 
 def _without_types(frame: pl.DataFrame) -> pl.DataFrame:
-    """Fields that MongoDB or DynamoDB wrote with their type, under their own names; numbers that are text as such."""
+    """Unwrap fields that MongoDB or DynamoDB wrote with their type. Numbers written as text become numbers."""
     ends = [name.rpartition(".")[2] for name in frame.columns]
     typed = re.compile(r"(.+)\.(?:S|N|B|BOOL|NULL)$") if {"S", "N"} & set(ends) <= set(ends) <= _DYNAMO else _TYPED
     nanos = [name for name in frame.columns if re.search(r"\._?(?:nanoseconds|nanos)$", name)]
@@ -134,7 +134,7 @@ def _without_types(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lines(text: bytes, label: str) -> pl.DataFrame | None:
-    """Objects, one a line; None where the text is one object over several lines."""
+    """Return the objects of a text with one object per line; None if the text is one object over several lines."""
     try:
         frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
     except pl.exceptions.PolarsError:
@@ -153,13 +153,13 @@ def _lines(text: bytes, label: str) -> pl.DataFrame | None:
                 return None
             raise _not_json(line, number, label, error) from None
         if not isinstance(row, dict):
-            raise DataError(f"line {number} of {label} is not a JSON object; each line needs one")
+            raise DataError(f"line {number} of {label} is not a JSON object; write one object per line")
         rows.append(row)
     return _frame(rows, label)
 
 
 def _whole(text: bytes, label: str) -> pl.DataFrame:
-    """An array of objects or of rows; or an object of columns, as ``DataFrame.to_json`` of pandas writes it."""
+    """Read an array of objects or rows, or an object of columns as ``DataFrame.to_json`` of pandas writes it."""
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -182,12 +182,13 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
         if len(columns) > 1 and all(isinstance(v, list) and len(v) == len(columns[0]) for v in columns):
             return _frame([dict(zip(found, row)) for row in zip(*columns)], label)
         raise DataError(
-            f"{label} is one JSON object and no table; give an object a line, or an array of objects with user and item"
+            f"{label} is one JSON object, not a table; give one object per line, or an array of objects with user and"
+            " item"
         )
     if found and all(isinstance(row, list) for row in found):
         found = [{f"{_NAMELESS}{at}": value for at, value in enumerate(row)} for row in found]
     if not found or not all(isinstance(row, dict) for row in found):
-        raise DataError(f"{label} is a JSON array but not one of objects; each needs a user and an item")
+        raise DataError(f"{label} is a JSON array of other values than objects; give objects with a user and an item")
     return _frame(found, label)
 
 
@@ -203,7 +204,7 @@ def _lists_of_records(found: dict[str, Any]) -> list[list[dict[str, Any]]]:
 
 
 def _names(record: dict[str, Any]) -> bool:
-    """Whether some keys are names of columns, or count rows as in tables of pandas."""
+    """Return whether some keys are column names, or count rows as in pandas' tables."""
     return any(is_known_name(key) for key in record) or list(record) == [str(at) for at in range(len(record))]
 
 
@@ -212,11 +213,11 @@ def _frame(rows: list[dict[str, Any]], label: str) -> pl.DataFrame:
         return pl.DataFrame(rows, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
         pass
-    names = list(dict.fromkeys(name for row in rows for name in row))  # a field of several types: as text
+    names = list(dict.fromkeys(name for row in rows for name in row))  # a field of several types becomes text
     try:
         return pl.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"the objects of {label} make no table: {error}") from None
+        raise DataError(f"the objects of {label} cannot be made into a table: {error}") from None
 
 
 def _column(values: list[Any]) -> pl.Series:
@@ -236,7 +237,7 @@ def _is_python(line: bytes) -> bool:
 def _not_json(line: bytes, number: int, label: str, error: Exception) -> DataError:
     if _is_python(line) or line.lstrip()[:2] == b"{'":
         return DataError(
-            f"{label} is not JSON: its lines are Python dicts (quotes are single, line {number}); write each line again"
+            f"{label} is not JSON: its lines are Python dicts (quotes are single, line {number}); rewrite each line"
             " with json.dumps(ast.literal_eval(line))"
         )
-    return DataError(f"line {number} of {label} is not JSON: {error}; mend that line")
+    return DataError(f"line {number} of {label} is not JSON: {error}; correct that line")

@@ -1,6 +1,6 @@
-"""How a delimited text is laid out: its separator, whether its first line holds names, its decimal mark.
+"""Detect the layout of a delimited text: its separator, whether its first line is a header, its decimal mark.
 
-Plain functions of the first lines. What cannot be told is refused rather than guessed.
+These are plain functions of the first lines. They refuse what they cannot tell instead of guessing.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from cofactor.errors import DataError
 
 SEPARATORS = ("::", "\t", ";", "|", ",", "\x01")
 _RARE = ("^", "~", "#")
-"""Separators that are looked for where none of the usual ones is."""
+"""Separators that are tried if none of the usual ones fits."""
 BLANKS = " "
-"""Stands for runs of blanks and tabs."""
+"""Means runs of blanks and tabs."""
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$")
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*$")
 _THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(?:,\d{3})+\s*$")
@@ -30,7 +30,7 @@ def is_number(cell: str) -> bool:
 
 
 def split_fields(line: str, sep: str, quote: str | None) -> list[str]:
-    """The fields of one line; DataError where its quotes make none."""
+    """Return the fields of one line. Raises DataError if its quotes are invalid."""
     if sep == BLANKS:
         return line.split()
     if len(sep) > 1 or quote is None or quote not in line:
@@ -38,12 +38,12 @@ def split_fields(line: str, sep: str, quote: str | None) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=sep, quotechar=quote), [])
     except csv.Error as error:
-        raise DataError(f"the line {line[:60]!r} makes no fields: {error}") from None
+        raise DataError(f"the line {line[:60]!r} cannot be split into fields: {error}") from None
 
 
 def guess_separator(lines: Sequence[str]) -> str:
-    """The separator that gives every one of the first lines the same number of fields, two or more; else blanks in
-    runs, where these do; else the likeliest."""
+    """Return the separator that splits every one of the first lines into the same number of fields, two or more; else
+    runs of blanks, if these do; else the most likely one."""
     lines = lines[:100]
     best, most = ",", 1
     for sep in SEPARATORS:
@@ -55,7 +55,7 @@ def guess_separator(lines: Sequence[str]) -> str:
                 break
     blanks = {len(line.split()) for line in lines} if best == "\t" else {0}
     if len(blanks) == 1 and min(blanks) > most and all(is_number(c) for line in lines[1:] for c in line.split()):
-        return BLANKS  # columns aligned by both
+        return BLANKS  # columns aligned by both blanks and tabs
     if most == 1:
         counts = {len(line.split()) for line in lines}
         if len(counts) == 1 and min(counts) > 1:
@@ -74,7 +74,7 @@ def guess_separator(lines: Sequence[str]) -> str:
 
 
 def names_rows(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether each row has a name besides, in a first field that the header, with one field less, says nothing of."""
+    """Return whether each row begins with a row name that the header, one field shorter, does not mention."""
     width = len(rows[0]) + 1
     if len(rows) < 3 or width < 3 or any(len(row) != width for row in rows[1:]):
         return False
@@ -82,7 +82,7 @@ def names_rows(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
-    """What to say of lines of which one has more fields than the first; None where none of these has."""
+    """Return an error message if some line has more fields than the first; else None."""
     line = next((at for at, row in enumerate(rows, 1) if len(row) > len(rows[0])), None)
     if line is None:
         return None
@@ -92,14 +92,14 @@ def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
     begins, most = sorted(widths), max(map(len, rows))
     if 1 < len(begins) <= 8 and not any(map(is_number, begins)) and all(len(one) == 1 for one in widths.values()):
         return (
-            f"the lines of {label} are records of several kinds, by their first field"
+            f"the lines of {label} are records of several kinds, told by the first field"
             f" ({', '.join(map(repr, begins))}), with {min(map(len, rows))} to {most} fields; write those of one kind"
             " as a table"
         )
     if len({len(row) for row in rows}) > 2:
         return (
-            f"the lines of {label} have {min(map(len, rows))} to {most} fields, as lists of items have (baskets,"
-            " sessions); write a line for each user and item"
+            f"the lines of {label} have {min(map(len, rows))} to {most} fields, like lists of items (baskets,"
+            " sessions); write one line for each user and item"
         )
     return (
         f"line {line} of {label} has more fields than the first, which has {len(rows[0])}; put quotes around text"
@@ -108,8 +108,8 @@ def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
 
 
 def is_quoted(lines: Sequence[str], sep: str) -> bool:
-    """Whether fields are quoted as in CSV, which texts with tabs seldom are: every quote opens or closes a field or is
-    doubled inside it, and either a whole column is quoted or some quote is doubled."""
+    """Return whether fields are quoted as in CSV; texts with tabs seldom are. Every quote must open or close a field or
+    be doubled inside one, and either a whole column is quoted or some quote is doubled."""
     rows = [line.split(sep) for line in lines]
     cells = [cell for row in rows for cell in row if '"' in cell]
     if not cells or not all(re.fullmatch(r'"(?:[^"]|"")*"', cell) for cell in cells):
@@ -119,7 +119,7 @@ def is_quoted(lines: Sequence[str], sep: str) -> bool:
 
 
 def comment_lines(lines: Sequence[str]) -> int:
-    """How many lines at the start are comments (``#`` or ``%``); 0 where later lines begin like that too."""
+    """Return the number of comment lines (``#`` or ``%``) at the start; 0 if later lines begin in the same way."""
     n = 0
     while n < len(lines) and lines[n][:1] in ("#", "%"):
         n += 1
@@ -127,8 +127,11 @@ def comment_lines(lines: Sequence[str]) -> int:
 
 
 def title_lines(lines: Sequence[str]) -> int:
-    """How many lines stand above the header, such as the title of an export: they have fewer than half as many fields
-    with something in them as the even lines below, of which the first holds usual names. 0 where there are none."""
+    """Return the number of title lines above the header, such as the title of an export.
+
+    A title line has fewer than half as many non-empty fields as the even lines below it, the first of which holds usual
+    column names. Returns 0 if there are none.
+    """
     for n in range(min(8, len(lines) - 2)):
         sep = guess_separator(lines[n:])
         if sep == BLANKS:
@@ -143,7 +146,7 @@ def title_lines(lines: Sequence[str]) -> int:
 
 
 def quote_of(lines: Sequence[str], sep: str) -> str | None:
-    """What stands around fields: ``"``, or ``'`` where it does in a whole column, its name too; None where nothing."""
+    """Return the quotation mark: ``"``, or ``'`` if a whole column is quoted with it, including its name; else None."""
     if sep == "::" or (sep == "\t" and not is_quoted(lines, sep)):
         return None
     if "'" not in lines[0] or len(lines) < 3 or any('"' in line for line in lines):
@@ -156,11 +159,12 @@ def quote_of(lines: Sequence[str], sep: str) -> str | None:
 
 
 def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] = ()) -> tuple[bool, bool]:
-    """(whether the first row is not data, whether it holds names). ``named``: names that the caller gave to columns.
+    """Return (whether the first row is not data, whether it holds names). ``named``: names that the caller gave to
+    columns.
 
-    It holds names where a column of numbers or dates begins with something else; it is data where a number or a date
-    stands in it, or where its texts come again below; it counts the columns where it is 0, 1, 2 and those ids do not
-    come again (a frame of pandas without names). DataError where nothing tells.
+    The row holds names if a column of numbers or dates begins with something else. It is data if it contains a number
+    or a date, or if its texts occur again below. It numbers the columns if it reads 0, 1, 2 and those ids do not occur
+    again (a pandas frame without names). Raises DataError if nothing decides.
     """
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     if named and set(named) & set(first):
@@ -200,18 +204,18 @@ def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] =
         return True, True
     if len(first) == 1:
         raise DataError(
-            f"{label} seems to have one column (it begins with {first[0][:40]!r}); name what separates the fields with"
-            " sep=... (on the command line --sep, such as --sep ';')"
+            f"{label} seems to have one column (it begins with {first[0][:40]!r}); name the separator with sep=... (on"
+            " the command line --sep, such as --sep ';')"
         )
     shown = ", ".join(repr(c) for c in first[:4])
     raise DataError(
-        f"it is not clear whether the first line of {label} ({shown}) holds names; say header=True or header=False (on"
+        f"it is not clear whether the first line of {label} ({shown}) holds names; set header=True or header=False (on"
         " the command line --header or --no-header)"
     )
 
 
 def _shape(cell: str) -> str:
-    """A cell with its digits as 9 and its letters as a, runs in one: ``alice12`` is ``a9``."""
+    """Return a cell with digits as 9 and letters as a, runs merged: ``alice12`` is ``a9``."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
 
 
@@ -220,9 +224,11 @@ _UNGROUPED = re.compile(r"\s*[-+]?\d{1,3}\s*$")
 
 
 def grouped_columns(rows: Sequence[Sequence[str]], names: Sequence[str]) -> list[int]:
-    """Places of the columns in which a point stands between thousands (1.332 is 1332): whole numbers below 1,000 have
-    no point, and all others have one before their last three digits, as decimals would not; or all have one, under a
-    name of what has no parts, such as plays."""
+    """Return the positions of columns with a point between thousands (1.332 is 1332).
+
+    Whole numbers below 1,000 have no point, and all others have one before their last three digits, which decimals
+    would not. Or all numbers have one, in a column whose name means whole counts, such as plays.
+    """
     found = []
     for at in range(len(rows[0]) if rows else 0):
         cells = [row[at] for row in rows if at < len(row) and row[at].strip() not in _NOTHING]
@@ -248,7 +254,7 @@ def refuse_named_fields(rows: Sequence[Sequence[str]], label: str) -> None:
 
 
 def in_brackets(lines: Sequence[str]) -> bool:
-    """Whether each line is a list or a tuple, of the same length: ``[5, 7, 3]``."""
+    """Return whether each line is a list or tuple of the same length: ``[5, 7, 3]``."""
     if len(lines) < 2 or not all(_BRACKETS.match(line) for line in lines[:100]):
         return False
     return len({line.count(",") for line in lines[:100]}) == 1 and lines[0].count(",") > 0
@@ -258,7 +264,7 @@ _BRACKETS = re.compile(r"\s*(?:\[[^\[\]]*\]|\([^()]*\)),?\s*$")
 
 
 def quotes_escaped(lines: Sequence[str], sep: str) -> bool:
-    """Whether a quote within quotes is written with a backslash, so that only then all lines have the same fields."""
+    """Return whether a quote within quotes is escaped with a backslash: only then do all lines have the same fields."""
     some = [line for line in lines[:200] if '\\"' in line]
     if not some or not all(re.search(r'[^\\]\\"', line) for line in some):
         return False
@@ -267,7 +273,7 @@ def quotes_escaped(lines: Sequence[str], sep: str) -> bool:
 
 
 def decimal_commas(rows: Sequence[Sequence[str]], sep: str) -> bool:
-    """Whether numbers are written 9,5: some are, none with a point, and none could be thousands alone."""
+    """Return whether numbers use a decimal comma (9,5): some do, none has a point, and none could be thousands only."""
     if sep == ",":
         return False
     cells = [cell for row in rows for cell in row]

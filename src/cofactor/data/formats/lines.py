@@ -1,4 +1,5 @@
-"""Texts whose lines are not rows of one table: Netflix' blocks, lists of items a user, features of libfm and Vowpal."""
+"""Open texts whose lines are not rows of one table: Netflix' blocks, lists of items for each user, features of libfm
+and Vowpal Wabbit."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _NUMBERS = re.compile(r"\s*\d+(?:[ \t]+\d+)*\s*$")
 
 
 def line_format(lines: Sequence[str]) -> str | None:
-    """``netflix``, ``keyed``, ``libfm``, ``vowpal``, ``scored`` or ``lists`` by the first lines of a text; None where
-    they are rows of a table."""
+    """Return the format by the first lines of a text: ``netflix``, ``keyed``, ``libfm``, ``vowpal``, ``scored`` or
+    ``lists``; None if the lines are rows of a table."""
     if not lines:
         return None
     if _BLOCK.match(lines[0]) and len(lines) > 2 and _MEMBERS.match(lines[1]):
@@ -45,7 +46,7 @@ def line_format(lines: Sequence[str]) -> str | None:
 
 
 def open_lines(data: bytes, how: str, label: str) -> Table:
-    """The table of a text in one of these formats."""
+    """Return the table of a text in one of these formats."""
     read = {
         "netflix": _netflix,
         "libfm": _libfm,
@@ -58,7 +59,7 @@ def open_lines(data: bytes, how: str, label: str) -> Table:
 
 
 def _text(data: bytes) -> pl.Series:
-    """The lines that hold something."""
+    """Return the lines that are not empty."""
     frame = pl.read_csv(
         io.BytesIO(data),
         has_header=False,
@@ -72,7 +73,7 @@ def _text(data: bytes) -> pl.Series:
 
 
 def _netflix(lines: pl.Series, label: str) -> Table:
-    """Blocks: ``item:`` and then ``user,rating,date`` lines, or ``user,date``, or users alone."""
+    """Read blocks: ``item:`` followed by ``user,rating,date`` lines, or ``user,date``, or users alone."""
     heads = lines.str.ends_with(":")
     item = pl.select(pl.when(heads).then(lines.str.strip_chars_end(":"))).to_series().cast(pl.Int64, strict=False)
     rows = pl.DataFrame({"item": item.forward_fill(), "line": lines}).filter(~heads)
@@ -98,30 +99,30 @@ def _netflix(lines: pl.Series, label: str) -> Table:
         frame = frame.drop("rating")
     if frame["time"].null_count() == len(frame):
         frame = frame.drop("time")
-    return loaded(frame, label, ["blocks of an item each, as the Netflix prize has them"])
+    return loaded(frame, label, ["one block for each item, as in the Netflix prize"])
 
 
 def _is_keyed(lines: Sequence[str]) -> bool:
-    """Whether lines are ``key: value``, block by block (Amazon fine foods, BeerAdvocate by SNAP)."""
+    """Return whether lines are ``key: value``, block by block (SNAP's Amazon fine foods and BeerAdvocate)."""
     matches = [_KEYED.match(line) for line in lines]
     keys = [match[1] for match in matches if match]
     return len(keys) == len(lines) and keys.count(keys[0]) > 1 and 2 <= len(set(keys)) < 40 and "/" in keys[0]
 
 
 def _keyed(lines: pl.Series, label: str) -> Table:
-    """Blocks of ``key: value`` lines; the first key begins a block."""
+    """Read blocks of ``key: value`` lines. The first key begins a block."""
     parts = lines.str.extract_groups(_KEYED.pattern).struct.unnest()
     keys, values = parts.to_series(0), parts.to_series(1)
     if keys.null_count():
         row = int(keys.is_null().arg_max() or 0)
-        raise DataError(f"{label}: the line {lines[row][:60]!r} is not of the form key: value, as those before it are")
+        raise DataError(f"{label}: the line {lines[row][:60]!r} is not of the form key: value, unlike those before it")
     frame = pl.DataFrame({"key": keys, "value": values, "row": (keys == keys[0]).cum_sum()})
     wide = frame.unique(["row", "key"], keep="first", maintain_order=True).pivot(on="key", index="row", values="value")
     return loaded(_numbers(wide.drop("row")), label, ["blocks of key: value lines"])
 
 
 def _numbers(frame: pl.DataFrame) -> pl.DataFrame:
-    """Columns of which all texts are numbers as such; whole ones without zeros at the start as whole numbers."""
+    """Convert columns of number texts to numbers, and to whole numbers if there are no leading zeros."""
     for name in frame.columns:
         text = frame[name].str.strip_chars()
         for dtype in (pl.Int64, pl.Float64):
@@ -133,7 +134,7 @@ def _numbers(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _libfm(lines: pl.Series, label: str) -> Table:
-    """``value user:1 item:1 ...``: the first two features are the user and the item."""
+    """Read ``value user:1 item:1 ...``: the first two features are the user and the item."""
     fields = lines.str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
     width = fields.list.len()
     if (width < 3).any():
@@ -157,7 +158,7 @@ def _libfm(lines: pl.Series, label: str) -> Table:
 
 
 def _spaces(line: str) -> tuple[str, dict[str, list[str]]] | None:
-    """The label of a line of Vowpal Wabbit, and the features of each namespace; None where it is not such a line."""
+    """Return the label of a Vowpal Wabbit line and the features of each namespace; None if it is not such a line."""
     match = _VOWPAL.match(line)
     if match is None:
         return None
@@ -173,20 +174,21 @@ def _spaces(line: str) -> tuple[str, dict[str, list[str]]] | None:
 
 
 def _is_vowpal(lines: Sequence[str]) -> bool:
-    """Whether lines are ``4 |u 196 |i 242``: all with the same namespaces."""
+    """Return whether lines are ``4 |u 196 |i 242``, all with the same namespaces."""
     found = [_spaces(line) for line in lines]
     return all(one is not None and one[1].keys() == found[0][1].keys() for one in found)  # type: ignore[index]
 
 
 def _vowpal(lines: pl.Series, label: str) -> Table:
-    """``label |u user |i item``: a namespace of one feature is a column. ``label | user=5 item=7``: so is a feature
-    with a name. Of two features without names the first is the user, the second the item."""
+    """Read ``label |user u |item i``: a namespace with one feature becomes a column. In ``label | user=5 item=7``, a
+    feature with a name becomes a column. Of two features without names, the first is the user and the second the
+    item."""
     rows: list[dict[str, str | None]] = []
     for number, line in enumerate(lines):
         found = _spaces(line)
         if found is None:
             raise DataError(
-                f"line {number + 1} of {label} is not of the form 'label |namespace feature', as those before"
+                f"line {number + 1} of {label} is not of the form 'label |namespace feature', unlike those before it"
             )
         row: dict[str, str | None] = {"rating": found[0] or None}
         for name, features in found[1].items():
@@ -205,14 +207,14 @@ def _vowpal(lines: pl.Series, label: str) -> Table:
     frame = frame.rename({old: new for old, new in names.items() if old in frame.columns and new not in frame.columns})
     if len(frame.columns) < (3 if "rating" in frame.columns else 2):
         raise DataError(
-            f"{label} is in the form of Vowpal Wabbit, but no two of its namespaces have one feature each; write lines"
+            f"{label} is in Vowpal Wabbit's format, but no two of its namespaces have one feature each; write lines"
             " such as '4 |user 196 |item 242'"
         )
-    return loaded(_numbers(frame), label, ["lines of Vowpal Wabbit: a namespace of one feature is a column"])
+    return loaded(_numbers(frame), label, ["Vowpal Wabbit: each namespace with one feature is a column"])
 
 
 def _scored(lines: pl.Series, label: str) -> Table:
-    """Blocks: ``user|count``, and then that many lines ``item score ...`` (KDD Cup 2011)."""
+    """Read blocks: ``user|count``, followed by that many ``item score ...`` lines (KDD Cup 2011)."""
     heads = lines.str.contains(r"^\d+\|\d+$")
     user = pl.select(pl.when(heads).then(lines.str.extract(r"^(\d+)\|"))).to_series().forward_fill()
     rows = pl.DataFrame({"user": user, "line": lines}).filter(~heads)
@@ -222,28 +224,30 @@ def _scored(lines: pl.Series, label: str) -> Table:
     counts = lines.filter(heads).str.extract(r"\|(\d+)$").cast(pl.Int64)
     if int(counts.sum()) != len(rows):
         raise DataError(
-            f"{label}: its blocks hold {len(rows):,} lines, but their heads (user|count) say {int(counts.sum()):,}; it"
-            " may have been cut short"
+            f"{label}: its blocks hold {len(rows):,} lines, but their headers (user|count) promise"
+            f" {int(counts.sum()):,}; it may have been cut short"
         )
     frame = pl.DataFrame([rows["user"], fields["item"], fields["score"].alias("rating")])
     if frame["rating"].null_count() == len(frame):
         frame = frame.drop("rating")
-    said = "blocks of a user each, as the KDD Cup of 2011 has them; their days count from a day of their own: left out"
+    said = (
+        "one block for each user, as in the KDD Cup of 2011; its days, which count from an unknown date, are left out"
+    )
     return loaded(_numbers(frame), label, [said])
 
 
 def _lists(lines: pl.Series, label: str) -> Table:
-    """``user item item item ...``: a user and all of its items a line; or ``n item item item ...``, where the first
-    number of each line counts the others."""
+    """Read ``user item item item ...``, a user and all of its items in one line; or ``n item item item ...``, where the
+    first number of each line is the number of items."""
     fields = lines.str.replace_all("\t", " ").str.split(" ")
     fields = fields.list.eval(pl.element().filter(pl.element() != "").cast(pl.Int64, strict=False))
     first, items = fields.list.first(), fields.list.slice(1)
-    said = "a user and all of its items in each line"
+    said = "each line: a user and all of its items"
     if (first == items.list.len()).fill_null(False).all():
         first = pl.Series(range(len(lines)), dtype=pl.Int64)
-        said = "all items of a user in each line, after their number; users are numbered by line, from 0"
+        said = "each line: the number of a user's items, then the items; users are numbered by line, from 0"
     frame = pl.DataFrame({"user": first, "item": items}).filter(pl.col("item").list.len() > 0)
     frame = frame.explode("item")
     if frame.null_count().sum_horizontal()[0]:
-        raise DataError(f"{label} is not a list of items a line: some field is not a whole number")
+        raise DataError(f"{label} is not one list of items per line: some field is not a whole number")
     return loaded(frame, label, [said])

@@ -1,4 +1,5 @@
-"""Tables as they come -> ``Table``: files by their first bytes, whatever their names; frames, matrices, databases."""
+"""Open tables in any form as ``Table``: files by their first bytes, whatever their names; frames, matrices,
+databases."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from cofactor.errors import DataError, did_you_mean
 
 
 class _Ways(NamedTuple):
-    """What the caller said of how a file is laid out."""
+    """The caller's options for the layout of a file."""
 
     sep: str | None
     encoding: str | None
@@ -40,15 +41,14 @@ def open_table(
     table: str | None = None,
     named: Sequence[str] = (),
 ) -> Table:
-    """Open whatever holds a table.
+    """Open any source that holds a table.
 
     ``source``: a path to a file (delimited text, JSON, Parquet, Arrow, a workbook, SQLite, a matrix; compressed, or the
-    one table of an archive), to a folder of such files, a pattern of names, a list of paths, the address of a database
-    or a connection to one, or a frame, a matrix or an array in memory. ``table``: which file of an archive, which
-    sheet, which table of a database (or a SELECT). ``named``: names that the caller gives to columns, which a header
-    has.
+    one table of an archive), to a folder of such files, a name pattern, a list of paths, the address of a database or a
+    connection to one, or a frame, matrix or array in memory. ``table``: the file of an archive, the sheet, or the table
+    of a database (or a SELECT). ``named``: column names that the caller gives, which the header must contain.
 
-    DataError where there is no such file, it is empty, or it is not a table.
+    Raises DataError if the file does not exist, is empty, or is not a table.
     """
     check_threads()
     for name, value in (("sep", sep), ("encoding", encoding), ("table", table)):
@@ -82,7 +82,7 @@ def open_table(
 
 
 def _open_url(urls: list[str], label: str, ways: _Ways) -> Table:
-    """The files at addresses; they stay here for as long as the table is in use."""
+    """Open the files at addresses. Local copies are kept for as long as the table is in use."""
     here = remote.Fetched(urls)
     if here.files == [here.alone]:
         table = _open_file(here.files[0], ways, label)
@@ -98,7 +98,7 @@ def _open_url(urls: list[str], label: str, ways: _Ways) -> Table:
 
 
 def _open_rows(source: Sequence[Any]) -> Table:
-    """A list of (user, item[, rating[, time]]) or of dicts; or a tuple of columns, as numpy arrays."""
+    """Open a list of (user, item[, rating[, time]]) rows or of dicts; or a tuple of columns, such as numpy arrays."""
     first = source[0]
     if isinstance(first, dict):
         try:
@@ -122,7 +122,9 @@ def _open_rows(source: Sequence[Any]) -> Table:
     try:
         frame = pl.DataFrame({f"column_{at}": column for at, column in enumerate(columns)}, strict=True)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"these rows make no table: {str(error).splitlines()[0]}; each column needs one type") from None
+        raise DataError(
+            f"these rows do not form a table: {str(error).splitlines()[0]}; each column needs one type"
+        ) from None
     table = open_frame(frame)
     return Table(table.names, False, table.sample, table.load, "the rows")
 
@@ -131,10 +133,10 @@ def _open_path(path: Path, ways: _Ways) -> Table:
     path = Path(os.path.expanduser(path))
     try:
         folder, there = path.is_dir(), path.exists()
-    except OSError as error:  # a name that is too long, say
+    except OSError as error:  # such as a name that is too long
         raise DataError(f"no file {path}: {error.strerror}") from None
     except ValueError:
-        raise DataError(f"no file {str(path)!r}; a name cannot have a zero byte") from None
+        raise DataError(f"no file {str(path)!r}; a file name cannot contain a zero byte") from None
     if folder and folders.is_saved_model(path):
         raise DataError(f"{path} is a saved model, not a table of ratings; give the table (CSV, Parquet, ...)")
     if folder:
@@ -142,7 +144,7 @@ def _open_path(path: Path, ways: _Ways) -> Table:
     if not there and folders.is_pattern(path):
         found = folders.matching(path)
         if not found:
-            raise DataError(f"no file has a name like {path}; check the pattern")
+            raise DataError(f"no file matches {path}; check the pattern")
         return folders.open_files(found, None, str(path), lambda one: _open_file(one, ways))
     if not there:
         raise DataError(f"no file {path}; check the path.{did_you_mean(path, DATASETS)}")
@@ -171,7 +173,7 @@ def _open_file(path: Path, ways: _Ways, label: str | None = None) -> Table:
 
 
 def _held(head: bytes) -> bool:
-    """Whether a file is read into memory to be opened."""
+    """Return whether a file must be read into memory to be opened."""
     return (
         containers.compression(head) is not None
         or containers.is_zip(head)
@@ -181,7 +183,7 @@ def _held(head: bytes) -> bool:
 
 
 def _open_bytes(data: bytes, label: str, ways: _Ways, depth: int = 0) -> Table:
-    """The bytes of a file; what is inside an archive is opened in the same way."""
+    """Open the bytes of a file. The contents of an archive are opened in the same way."""
     if not data:
         raise DataError(f"{label} is empty; a table of user, item and rating is needed")
     compressed = containers.compression(data[:8])

@@ -1,4 +1,5 @@
-"""A delimited text whose layout is known, parsed by polars: ids with their leading zeros, numbers with their points."""
+"""Parse a delimited text of known layout with polars, keeping leading zeros in ids and interpreting points in
+numbers."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ from cofactor.errors import DataError
 
 @dataclass(frozen=True)
 class ParsedText:
-    """A delimited text and how it is laid out."""
+    """A delimited text and its layout."""
 
     path: Path | None
     data: bytes | None
     label: str
     options: dict[str, Any]
     raw: dict[str, str]
-    """Our name of each column -> polars' own, in order."""
+    """The name of each column here -> its name in polars, in order."""
     notes: list[str]
     encoding: str | None = None
-    """As it was named; None: UTF-8, or else latin-1."""
+    """The encoding as given; None: UTF-8, or else latin-1."""
     grouped: Sequence[str] = ()
     """Columns of numbers with points between thousands."""
 
@@ -48,7 +49,7 @@ class ParsedText:
             return self._zeros_kept(data, columns, ids)
 
     def _zeros_kept(self, data: bytes | None, columns: list[str], ids: list[str]) -> pl.DataFrame:
-        """Ids are integers where that loses neither a leading zero nor a digit, else text."""
+        """Return ids as integers if that loses neither a leading zero nor a digit, else as text."""
         ids = [name for name in ids if name in columns]
         frame = self.parse_or_text(data, columns, [])
         numbers = [name for name in ids if frame[name].dtype.is_integer()]
@@ -63,7 +64,7 @@ class ParsedText:
             if name in lossy and decimals.any() and (decimals | text.str.contains(r"^\s*-?\d+\s*$")).all():
                 text = text.str.strip_chars().str.replace(r"^(-?\d+)\.0*$", "$1")
                 shown = frame[name].drop_nulls()[0]
-                note = f"ids of column {name!r} were decimals such as {shown}; taken as whole numbers"
+                note = f"ids of column {name!r} were decimals such as {shown}; read as whole numbers"
                 if note not in self.notes:
                     self.notes.append(note)
             if not text.str.contains(leading_zeros.MARKED).any():
@@ -74,7 +75,7 @@ class ParsedText:
         return frame
 
     def _without_empty(self, data: bytes | None, frame: pl.DataFrame) -> pl.DataFrame:
-        """Without rows of which no field holds anything: lines at the end of a file, what a spreadsheet left."""
+        """Drop rows without any value: empty lines at the end of a file, or leftovers of a spreadsheet."""
         if not all(column.null_count() for column in frame):
             return frame
         empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
@@ -114,7 +115,7 @@ class ParsedText:
         return frame.with_columns(self._ungrouped(frame[name]) for name in self.grouped if name in columns)
 
     def _ungrouped(self, text: pl.Series) -> pl.Series:
-        """Whole numbers without the points between their thousands; DataError where some later row has another form."""
+        """Remove the points between thousands of whole numbers. Raises DataError if a later row has another form."""
         text = text.str.strip_chars()
         odd = ~text.str.contains(r"^[-+]?\d{1,3}(?:\.\d{3})*$").fill_null(True) & (text != "").fill_null(False)
         if odd.any():
@@ -129,7 +130,8 @@ class ParsedText:
         return text.str.replace_all(".", "", literal=True).cast(pl.Int64, strict=False)
 
     def _leading_zeros(self) -> bool:
-        """Whether some field looks like ``0110912`` or ``+4930``: of a number polars would lose what is before."""
+        """Return whether some field looks like ``0110912`` or ``+4930``. polars would parse it as a number and lose the
+        zero or the sign."""
         sep, quote = ord(self.options["separator"]), ord(self.options["quote_char"] or "\n")
         if self.data is not None:
             return leading_zeros.in_text(self.data, sep, quote)
@@ -137,7 +139,7 @@ class ParsedText:
 
 
 class evenly:
-    """Says which line has more fields than the first, where polars finds that there is one."""
+    """Name the line with more fields than the first, if polars reports one."""
 
     def __init__(self, rows: list[list[str]], label: str) -> None:
         self.rows, self.label = rows, label

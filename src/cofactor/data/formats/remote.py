@@ -1,4 +1,4 @@
-"""Files of object stores and other places with an address (``s3://...``), brought here by fsspec where it is there."""
+"""Files of object stores and other addresses (``s3://...``), copied here by fsspec where it is installed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cofactor.data.formats.folders import is_pattern, wanted
 from cofactor.errors import DataError
 
 _EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs"}
-"""What fsspec needs besides itself, by protocol."""
+"""The package that fsspec needs for each protocol."""
 
 
 def is_url(source: Any) -> bool:
-    """Whether a text is an address such as ``s3://bucket/ratings/`` (and not a path)."""
+    """Return whether a text is an address such as ``s3://bucket/ratings/`` (and not a path)."""
     return isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
 
 
 def files_at(url: str) -> list[str]:
-    """The addresses of the files of a table, in order: the file itself; all below a folder, except hidden ones and
-    those whose name begins with ``_``; or those that a pattern names. DataError where there is none."""
+    """Return the addresses of a table's files, in order: the file itself; all files below a folder, except hidden ones
+    and names that begin with ``_``; or all matches of a pattern. Raises DataError if there are none."""
     system, path, protocol = _opened(url)
     with _said(url):
         if is_pattern(Path(path)):
@@ -39,7 +39,7 @@ def files_at(url: str) -> list[str]:
 
 
 def facts_of(url: str) -> list[Any]:
-    """What tells a file from another one at the same address: its size, and what the store says of its version."""
+    """Return the facts that identify a version of the file at an address: its size and the store's version data."""
     system, path, _ = _opened(url)
     with _said(url):
         facts = system.info(path)
@@ -48,7 +48,7 @@ def facts_of(url: str) -> list[Any]:
 
 
 def fetch(url: str, folder: Path) -> Path:
-    """Copy a file into ``folder``; returns its path there, with the folders of its address."""
+    """Copy a file into ``folder``. Returns its path there, which keeps the folders of its address."""
     system, path, protocol = _opened(url)
     place = folder / protocol / path.strip("/")
     with _said(url):
@@ -58,9 +58,9 @@ def fetch(url: str, folder: Path) -> Path:
 
 
 class Fetched:
-    """The files at some addresses (or paths), copied into a temporary folder, which goes when this goes.
+    """The files at some addresses (or paths), copied into a temporary folder that is deleted with this object.
 
-    ``alone``: the file, where there is one that the only address names; else None.
+    ``alone``: the file, if the only address names exactly one; else None.
     """
 
     def __init__(self, urls: list[str]) -> None:
@@ -72,7 +72,7 @@ class Fetched:
 
 
 def _opened(url: str) -> tuple[Any, str, str]:
-    """The file system of an address, the path there, and the protocol."""
+    """Return the file system of an address, the path there, and the protocol."""
     protocol = url.partition("://")[0].lower()
     try:
         import fsspec
@@ -88,13 +88,13 @@ def _opened(url: str) -> tuple[Any, str, str]:
         raise DataError(f"{url} cannot be read: {_first(error)}; or copy the files here and give their path") from None
     except ValueError:
         raise DataError(f"{url} cannot be read: fsspec knows no protocol {protocol!r}; check the address") from None
-    except Exception as error:  # whatever a store's client says of its settings
+    except Exception as error:  # any error of the store's client about its settings
         raise DataError(f"{url} cannot be read: {_first(error)}") from None
     return system, str(path), protocol
 
 
 class _said:
-    """Turns whatever a store's client raises into a DataError that names the address."""
+    """Convert any error of a store's client to a DataError that names the address."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -110,6 +110,6 @@ class _said:
 
 
 def _first(error: BaseException) -> str:
-    """The first line of what an error says, or its name."""
+    """Return the first line of an error message, or the error's class name."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Workbooks of a spreadsheet (.xlsx, .xls, .ods) -> tables."""
+"""Open workbooks of a spreadsheet (.xlsx, .xls, .ods) as tables."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def is_workbook(data: bytes) -> bool:
-    """Whether the bytes of a zip archive are a workbook."""
+    """Return whether the bytes of a zip archive are a workbook."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-    except Exception:  # damaged in one of many ways
+    except Exception:  # a damaged archive can fail in many ways
         return False
     return "xl/workbook.xml" in names or "xl/workbook.bin" in names or {"mimetype", "content.xml"} <= set(names)
 
 
 def open_workbook(data: bytes, label: str, table: str | None) -> Table:
-    """The sheet with a table in it, or the one called ``table``."""
+    """Open the sheet that holds a table, or the one called ``table``."""
     try:
         import fastexcel  # noqa: F401
     except ImportError:
@@ -32,7 +32,7 @@ def open_workbook(data: bytes, label: str, table: str | None) -> Table:
     try:
         with readable(label):
             sheets = pl.read_excel(io.BytesIO(data), sheet_id=0, engine="calamine", raise_if_empty=False)
-    except Exception as error:  # fastexcel has errors of its own
+    except Exception as error:  # fastexcel raises its own errors
         if isinstance(error, DataError):
             raise
         raise DataError(f"{label} cannot be read as a workbook: {str(error).splitlines()[0]}") from None

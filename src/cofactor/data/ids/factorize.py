@@ -1,4 +1,4 @@
-"""A column of ids -> its id map and the code of each row, together."""
+"""Convert a column of ids to its id map and the code of each row, in one step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cofactor.errors import DataError
 
 
 def id_map(values: pl.Series, kind: str) -> IdMap:
-    """An id map of the distinct values of a column, in ascending order."""
+    """Return an id map of the distinct values of a column, in ascending order."""
     if values.null_count():
         row = int(values.is_null().arg_max() or 0)
         raise DataError(f"{kind} id missing in row {row + 1}; fill it in or drop the row")
@@ -22,7 +22,7 @@ def id_map(values: pl.Series, kind: str) -> IdMap:
 
 
 def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
-    """The id map of a column and the column's int32 codes, together: faster than one after the other."""
+    """Return the id map of a column and its int32 codes; faster in one step than in two."""
     values = plain_ids(values, kind)
     found = factorize_parts(len(values), iter([values]), kind)
     if found is not None:
@@ -32,8 +32,8 @@ def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
 
 
 def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[IdMap, Array] | None:
-    """The same of a column that comes in parts, by a direct table; None where the ids are no integers that lie near
-    each other, or one is missing."""
+    """Do the same for a column that comes in parts, with a direct lookup table. Returns None if the ids are not
+    integers close to each other, or if one is missing."""
     codes, start = room(rows, np.int32), 0
     lowest, highest, base = 1 << 64, -1 << 64, 0
     kept: pl.DataType = pl.Int64()
@@ -43,7 +43,7 @@ def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[I
         if not len(part):
             continue
         low, high = int(part.min()), int(part.max())  # type: ignore[arg-type]
-        if not start and part.dtype not in _NARROW:  # a distance from the first lowest fits, and often is the code
+        if not start and part.dtype not in _NARROW:  # a distance from the first lowest id fits, and often is the code
             base = low
         kept = part.dtype
         lowest, highest = min(lowest, low), max(highest, high)

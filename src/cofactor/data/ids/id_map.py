@@ -17,9 +17,9 @@ from cofactor.data.ids.packed_text import PackedText
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 TABLE_LIMIT = 1 << 26
-"""A lookup table for integers may be this long at most (256 MB of codes)."""
+"""Maximal length of a lookup table for integers (256 MB of codes)."""
 _SMALL = 1 << 16
-"""Up to this many ids have a dict."""
+"""Up to this many ids, a dict is used."""
 _INTEGERS = frozenset((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64))
 _FEW = 2048
 """Up to this many texts are looked up or read one by one."""
@@ -28,10 +28,9 @@ _FEW = 2048
 class IdMap:
     """An ordered set of ids. Code ``c`` is the id at position ``c``; integers and strings never mix.
 
-    ``values`` is a polars Series without duplicates or nulls: integers, text, dates, or whatever else polars
-    can hash. ``kind`` names what it holds, for messages: "user" or "item". Raises DataError for duplicates,
-    nulls, or booleans. Among more than a few ids one is found by binary search, and no Python object is made of the
-    others.
+    ``values`` is a polars Series without duplicates or nulls: integers, text, dates, or whatever else polars can hash.
+    ``kind`` names what it holds, for messages: "user" or "item". Raises DataError for duplicates, nulls, or booleans.
+    In a large map an id is found by binary search, without making Python objects of the others.
     """
 
     __slots__ = ("_lookup", "_order", "_packed", "_table", "_values", "dtype", "kind")
@@ -54,8 +53,8 @@ class IdMap:
 
     @classmethod
     def of_packed(cls, packed: PackedText, kind: str, order: Array | None = None) -> Self:
-        """Of texts that may lie in a mapped file. They ascend, or do so in ``order``: see :meth:`PackedText.check`.
-        Otherwise what is asked for gives DataError where it is not text."""
+        """Make a map of texts that may lie in a mapped file. They ascend, or ascend in ``order``: see
+        :meth:`PackedText.check`. If they are not valid text, a later lookup raises DataError."""
         made = cls.__new__(cls)
         made.kind, made.dtype = kind, pl.String()
         made._values, made._packed, made._table, made._lookup = None, packed, None, None
@@ -89,7 +88,7 @@ class IdMap:
         return PackedText.of(self.values) if self._packed is None else self._packed
 
     def head(self, n: int) -> pl.Series:
-        """The first ``n`` ids."""
+        """Return the first ``n`` ids."""
         if self._values is not None or self._packed is None:
             return self.values.head(n)
         return self._packed.head(n).to_series().rename(self.kind)
@@ -118,11 +117,11 @@ class IdMap:
 
     @property
     def text(self) -> str:
-        """What the ids are, in words: "numbers", "text", "dates" or the polars type."""
+        """The type of the ids in words: "numbers", "text", "dates" or the polars type."""
         return type_in_words(self.dtype)
 
     def code(self, value: object) -> int:
-        """The code of one id, or -1."""
+        """Return the code of one id, or -1."""
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, bool) or not len(self):
@@ -152,7 +151,7 @@ class IdMap:
                 self._lookup = {v: i for i, v in enumerate(self.values.to_list())}
             try:
                 return self._lookup.get(value, -1)
-            except TypeError:  # not hashable: cannot be an id
+            except TypeError:  # not hashable, so it cannot be an id
                 return -1
         values, order = self.values, self.order
         try:
@@ -168,20 +167,20 @@ class IdMap:
         return f"the {self.kind} ids of the saved model are damaged; save the model again"
 
     def parse(self, text: str) -> Any:
-        """What a person typed, as the type that the ids have; the text itself where it cannot be one of these."""
+        """Convert the text that a person typed to the type of the ids, or return the text if that is not possible."""
         if self.dtype.is_integer() and re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
             return int(text)
         return text
 
     def index(self, value: object) -> int:
-        """The code of one id; UnknownIdError (with suggestions) where there is none."""
+        """Return the code of one id. Raises UnknownIdError, with suggestions, if it is unknown."""
         code = self.code(value)
         if code < 0:
             raise UnknownIdError(self.unknown(value))
         return code
 
     def unknown(self, value: object) -> str:
-        """The sentence that says that this id is not known, and what may have been meant."""
+        """Return a sentence saying that this id is unknown, with suggestions."""
         if isinstance(value, np.generic):
             value = value.item()
         mine = self.text
@@ -219,10 +218,9 @@ class IdMap:
         return f"unknown {self.kind} {value!r}; {self.kind} ids are {mine} here{self._range()}."
 
     def encode(self, values: Sequence[Any] | pl.Series | Array, *, strict: bool = False) -> Array:
-        """int32 codes of many ids, -1 for those not known (``strict``: UnknownIdError for the first of them).
+        """Return int32 codes of many ids, -1 for unknown ones (``strict``: raise UnknownIdError for the first of them).
 
-        An id of another type than the map's (``"1"`` for ``1``) is not known. DataError where the list mixes
-        types.
+        An id of another type than the map's (``"1"`` for ``1``) is unknown. Raises DataError if the list mixes types.
         """
         series = as_series(values, self.kind)
         mine = self.dtype
@@ -235,7 +233,7 @@ class IdMap:
             codes = self._encode_integers(series)
         elif series.dtype.is_integer() and mine.is_integer():
             codes = self._encode_integers(series.cast(pl.Int64, strict=False))
-        elif series.dtype.is_float() and mine.is_integer():  # integers that a missing value made floats
+        elif series.dtype.is_float() and mine.is_integer():  # integers that became floats because of a missing value
             whole = series.cast(pl.Int64, strict=False)
             codes = self._encode_integers(
                 pl.select(pl.when(whole.cast(series.dtype) == series).then(whole)).to_series()
@@ -249,7 +247,7 @@ class IdMap:
         return codes
 
     def decode(self, codes: Array | Sequence[int]) -> pl.Series:
-        """The ids at these codes; null for -1."""
+        """Return the ids at these codes, null for -1."""
         codes = np.asarray(codes, dtype=np.int64)
         known = codes >= 0
         if self._values is None and self._packed is not None and len(codes) <= _FEW:
@@ -259,21 +257,20 @@ class IdMap:
                 raise DataError(self._damaged()) from None
             return pl.Series(self.kind, found, dtype=pl.String)
         if known.all():
-            if self.dtype.is_integer() and len(codes) <= _FEW:  # the way through numpy is ten times quicker
+            if self.dtype.is_integer() and len(codes) <= _FEW:  # ten times faster by way of numpy
                 return pl.Series(self.values.name, self.values.to_numpy()[codes], dtype=self.dtype)
             return self.values.gather(codes)
         return self.values.gather(pl.Series(codes).set(pl.Series(~known), None).cast(pl.UInt32))
 
     def listed(self, codes: Array) -> list[Any]:
-        """The ids at these codes, none of which is -1, as Python objects."""
+        """Return the ids at these codes as Python objects. None of the codes may be -1."""
         if self.dtype.is_integer() and len(codes) <= _FEW:
             found: list[Any] = self.values.to_numpy()[codes].tolist()
             return found
         return self.decode(codes).to_list()
 
     def to_series(self) -> pl.Series:
-        """The ids in order of their codes, named after the kind; ``IdMap(series, kind)`` gives the map
-        again."""
+        """Return the ids in code order as a series named after the kind. ``IdMap(series, kind)`` restores the map."""
         return self.values
 
     def _range(self) -> str:
@@ -310,7 +307,7 @@ class IdMap:
 
 
 def _integer_table(values: Array) -> tuple[int, Array]:
-    """A direct table code[id - lowest] of int32, or an empty one where the ids are too far apart."""
+    """Return a direct table code[id - lowest] of int32, or an empty one if the ids are too far apart."""
     lowest, highest = int(values.min()), int(values.max())
     if highest - lowest >= min(TABLE_LIMIT, 64 * len(values) + 1024):
         return lowest, np.empty(0, dtype=np.int32)
@@ -320,5 +317,5 @@ def _integer_table(values: Array) -> tuple[int, Array]:
 
 
 def _ascends(values: pl.Series) -> bool:
-    """Whether each id is above the one before: then none stands twice, and that took no hashing."""
+    """Return whether each id is above the one before. If so, none occurs twice, and no hashing was needed."""
     return bool(values.is_sorted() and (values[1:] > values[:-1]).all())

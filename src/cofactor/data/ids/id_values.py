@@ -1,4 +1,4 @@
-"""Ids as people give them -> series of one type that can be compared and stored."""
+"""Convert ids in any form to a series of one type that can be compared and stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def type_in_words(dtype: pl.DataType) -> str:
 
 
 def as_int64(values: pl.Series) -> Array:
-    """Integers as int64, read-only (one type for the kernels, whatever the column's)."""
+    """Return integers as read-only int64: one type for the kernels, whatever the column's type."""
     array: Array = values.to_numpy().astype(np.int64, copy=False)
     array = array.view()
     array.flags.writeable = False
@@ -31,8 +31,8 @@ def as_int64(values: pl.Series) -> Array:
 
 
 def plain_ids(values: pl.Series, kind: str) -> pl.Series:
-    """Ids in a type that can be compared and stored: categories become text, whole numbers of other types integers of
-    64 bits or else text, bytes text; booleans and nested values are refused."""
+    """Return ids in a type that can be compared and stored. Categories and bytes become text; whole numbers of other
+    types become 64-bit integers, or else text. Booleans and nested values are refused."""
     if values.dtype in (pl.Categorical, pl.Enum):
         return values.cast(pl.String)
     if values.dtype == pl.Null and not len(values):
@@ -47,7 +47,7 @@ def plain_ids(values: pl.Series, kind: str) -> pl.Series:
 
 
 def whole_numbers(values: pl.Series) -> pl.Series:
-    """Decimals and integers of 128 bits as integers of 64 where all fit, or else as text."""
+    """Return decimals and 128-bit integers as 64-bit integers if all fit, else as text."""
     for dtype in (pl.Int64, pl.UInt64):
         found = values.cast(dtype, strict=False)
         if found.null_count() == values.null_count() and (found.cast(values.dtype, strict=False) == values).all():
@@ -56,9 +56,10 @@ def whole_numbers(values: pl.Series) -> pl.Series:
 
 
 def as_text(value: Any) -> Any:
-    """A UUID, or bytes, as the text that stands for such an id; anything else as it is.
+    """Return the text form of a UUID or of bytes, and anything else unchanged.
 
-    Bytes that are a text are that; 16 others a UUID, as databases give one; others are written by their hex digits.
+    Bytes that are valid text become that text; 16 other bytes become a UUID, the form in which databases give it; all
+    others become hexadecimal digits.
     """
     if isinstance(value, UUID):
         return str(value)
@@ -71,7 +72,7 @@ def as_text(value: Any) -> Any:
 
 
 def bytes_as_text(values: pl.Series) -> pl.Series:
-    """A column of bytes as text, each value by itself (:func:`as_text`)."""
+    """Convert a column of bytes to text, each value by itself (:func:`as_text`)."""
     found = values.drop_nulls().unique()
     texts = pl.Series([as_text(one) for one in found.to_list()], dtype=pl.String)
     known = pl.DataFrame({"raw": found, "text": texts})
@@ -84,7 +85,7 @@ def bytes_as_text(values: pl.Series) -> pl.Series:
 
 
 def uuids_as_text(values: Sequence[Any]) -> list[Any]:
-    """The same values, with UUIDs as text."""
+    """Return the same values, with UUIDs as text."""
     return [str(v) if isinstance(v, UUID) else v for v in values]
 
 
@@ -109,13 +110,14 @@ def as_series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series
 
 
 def _plain(values: list[Any]) -> pl.Series | None:
-    """Whole numbers of 64 bits, or texts; None for all other lists. A server asks for a few at a time."""
+    """Return a series of 64-bit whole numbers or of texts; None for any other list. This is the fast path for a server,
+    which looks up a few ids at a time."""
     types = set(map(type, values))
     try:
         if types == {str}:
             return pl.Series(values=values, dtype=pl.String)
         return pl.Series(values=np.array(values, dtype=np.int64)) if types == {int} else None
-    except (OverflowError, UnicodeEncodeError):  # a surrogate alone is not text
+    except (OverflowError, UnicodeEncodeError):  # a lone surrogate is not text
         return None
 
 
@@ -124,7 +126,7 @@ def _listed(values: Iterable[Any]) -> list[Any]:
 
 
 def mixed_check(values: Sequence[Any], what: str) -> None:
-    """DataError, naming the row and the types, where a list of ids holds more than one type (None apart)."""
+    """Raise DataError, naming the row and the types, if a list of ids holds more than one type, apart from None."""
     types = {type(v) for v in values} - {type(None)}
     if len(types) <= 1 or types <= {int, float}:
         return

@@ -1,4 +1,4 @@
-"""Whether a delimited text has a field such as ``0110912`` or ``+4930``, which is an id and no number."""
+"""Find out whether a delimited text has a field such as ``0110912`` or ``+4930``, which is an id, not a number."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from numpy.typing import NDArray
 from cofactor.data.arrays import group_kernels
 
 MARKED = r"^\s*(\+|[+-]?0\d)"
-"""Ids of digits that are texts all the same: as numbers they would lose a zero or a sign, and be one with others."""
+"""Ids of digits that must stay text: as numbers they would lose a zero or a sign, and coincide with others."""
 BLOCK = 1 << 18
-"""Bytes that are read and looked at together: few enough to stay in cache."""
+"""Size of a block in bytes: small enough to stay in cache."""
 
 
 def in_text(text: bytes, sep: int, quote: int) -> bool:
-    """In a text in memory; ``sep`` and ``quote`` are bytes."""
+    """Return whether a text in memory has such a field. ``sep`` and ``quote`` are bytes."""
     return _marked(text[:2]) or _within(np.frombuffer(text, np.uint8), sep, quote)
 
 
 def in_file(path: Path, sep: int, quote: int) -> bool:
-    """In a file, of which two threads read one half each; no more than a block of either is in memory."""
+    """Return whether a file has such a field. Two threads read one half each, and at most one block of each is in
+    memory."""
 
     def within(low: int, high: int) -> bool:
         block = np.empty(BLOCK, dtype=np.uint8)
         with path.open("rb") as file:
-            for at in range(low, high, BLOCK - 2):  # a block begins with the two last bytes of the one before
+            for at in range(low, high, BLOCK - 2):  # a block begins with the last two bytes of the one before
                 file.seek(at)
                 read = file.readinto(block.data)
                 if (at == 0 and _marked(block[:read][:2].tobytes())) or _within(block[:read], sep, quote):

@@ -1,6 +1,6 @@
-"""Many texts as two arrays: where each begins, and the UTF-8 bytes of all. So they can lie in a mapped file.
+"""Many texts as two arrays: the offset at which each begins, and the UTF-8 bytes of all. They can lie in a mapped file.
 
-A text is found by binary search, which looks at some twenty of millions, and makes no Python object of the others.
+A text is found by binary search, which reads some twenty texts of millions and makes no Python objects of the others.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ Array = NDArray[Any]
 
 _PART = 1 << 17
 _FEW = 50_000
-"""Up to this many texts are made one by one, which needs no thread of polars (a process forked later can still start
-its own)."""
+"""Up to this many texts are decoded one by one, without threads of polars: a process forked later can then
+still start its own."""
 
 
 class PackedText(Sequence[str]):
-    """``offsets`` (n + 1,): whole numbers, from 0, not descending; ``data`` uint8: the bytes, end to end."""
+    """Packed texts. ``offsets`` (n + 1,): whole numbers from 0, not descending; ``data`` uint8: the bytes of all
+    texts."""
 
     __slots__ = ("data", "offsets")
 
@@ -35,7 +36,7 @@ class PackedText(Sequence[str]):
 
     @classmethod
     def of(cls, texts: pl.Series) -> PackedText:
-        """The texts of a column without gaps; offsets of 32 bits where these are enough."""
+        """Pack the texts of a column without nulls. Offsets have 32 bits if these are enough."""
         lengths = texts.str.len_bytes().to_numpy()
         offsets = np.zeros(len(texts) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
@@ -49,13 +50,13 @@ class PackedText(Sequence[str]):
         return len(self.offsets) - 1
 
     def __getitem__(self, at: Any) -> Any:
-        """One text; ValueError where the arrays do not make one (UnicodeDecodeError is one)."""
+        """Return one text. Raises ValueError (UnicodeDecodeError is one) if the arrays are invalid there."""
         at = operator.index(at)
         if not 0 <= at < len(self):
             raise IndexError(at)
         lo, hi = int(self.offsets[at]), int(self.offsets[at + 1])
         if not 0 <= lo <= hi <= len(self.data):
-            raise ValueError("a text lies outside its bytes")
+            raise ValueError("a text lies outside the bytes")
         return self.data[lo:hi].tobytes().decode()
 
     def __iter__(self) -> Iterator[str]:
@@ -63,7 +64,7 @@ class PackedText(Sequence[str]):
             yield from self._some(lo, min(lo + _PART, len(self)))
 
     def place(self, text: str, order: Array | None = None) -> int:
-        """The position of a text among distinct ones that ascend (taken in ``order``, where that is given), or -1."""
+        """Return the position of a text among distinct ascending texts (in ``order``, if given), or -1."""
         if order is None:
             at = bisect_left(self, text)
             return at if at < len(self) and self[at] == text else -1
@@ -71,19 +72,22 @@ class PackedText(Sequence[str]):
         return int(order[at]) if at < len(self) and self[int(order[at])] == text else -1
 
     def check(self, order: Array | None = None, done: Callable[[], object] = lambda: None) -> None:
-        """ValueError unless all are texts that lie in the bytes and ascend (taken in ``order``, where that is given, in
-        which each stands once). One pass, or two; ``done`` is called now and then: what was looked at may be let go."""
+        """Raise ValueError unless all texts are valid, lie in the bytes and ascend (in ``order``, if given, which names
+        each once).
+
+        It takes one pass, or two. ``done`` is called now and then, so that the memory of checked parts can be freed.
+        """
         n = len(self)
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (order is not None and len(order) != n):
             raise ValueError("the offsets do not span the bytes")
         for lo in range(0, n, _PART):
             hi = min(lo + _PART, n)
-            cuts = self._checked(max(lo - 1, 0), hi)  # with the last text of the part before
+            cuts = self._checked(max(lo - 1, 0), hi)  # with the last text of the previous part
             some = self.data[cuts[0] : cuts[-1]]
             if len(some) and some.max() > 127:
                 begins = some[(cuts[:-1] - cuts[0])[np.diff(cuts) > 0]]
                 if (begins & 0xC0 == 0x80).any():
-                    raise ValueError("a text lies outside its bytes, or begins within a letter")
+                    raise ValueError("a text lies outside the bytes, or begins within a letter")
                 some.tobytes().decode()
             if order is None and not _ascend(some, cuts - cuts[0]):
                 raise ValueError("the texts do not ascend")
@@ -94,15 +98,15 @@ class PackedText(Sequence[str]):
         done()
 
     def head(self, n: int) -> PackedText:
-        """The first ``n`` texts."""
+        """Return the first ``n`` texts."""
         return PackedText(self.offsets[: min(n, len(self)) + 1], self.data)
 
     def gather(self, positions: Array) -> pl.Series:
-        """The texts at these positions."""
+        """Return the texts at these positions."""
         return pl.Series([self[at] for at in positions.tolist()], dtype=pl.String)
 
     def to_series(self) -> pl.Series:
-        """All texts as a column; ValueError where the arrays do not make texts."""
+        """Return all texts as a column. Raises ValueError if the arrays are invalid."""
         if len(self) <= _FEW:
             return pl.Series(self._some(0, len(self)), dtype=pl.String)
         parts = []
@@ -117,17 +121,17 @@ class PackedText(Sequence[str]):
         return pl.concat(parts).rename("")
 
     def _checked(self, lo: int, hi: int) -> Array:
-        """The offsets of a part, as int64; ValueError where they descend or lead outside."""
+        """Return the offsets of a part, as int64. Raises ValueError if they descend or lead outside."""
         offsets = self.offsets[lo : hi + 1].astype(np.int64)
         if offsets[0] < 0 or offsets[-1] > len(self.data) or (np.diff(offsets) < 0).any():
-            raise ValueError("a text lies outside its bytes")
+            raise ValueError("a text lies outside the bytes")
         return offsets
 
     def _some(self, lo: int, hi: int) -> list[str]:
         offsets = self._checked(lo, hi)
         raw = self.data[offsets[0] : offsets[-1]].tobytes()
         cuts = (offsets - offsets[0]).tolist()
-        if raw.isascii():  # letters are bytes, so the text is decoded once and cut
+        if raw.isascii():  # letters are bytes here, so the text is decoded once and sliced
             text = raw.decode()
             return [text[a:b] for a, b in pairwise(cuts)]
         return [raw[a:b].decode() for a, b in pairwise(cuts)]
@@ -135,15 +139,18 @@ class PackedText(Sequence[str]):
 
 _WORD = 8
 _KEEP = np.array([(1 << 64) - (1 << 8 * (_WORD - n)) for n in range(_WORD + 1)], dtype=np.uint64)
-"""What of eight bytes belongs to a text of which so many are left."""
+"""Masks of eight bytes: the bytes that belong to a text with that many bytes left."""
 
 
 def _ascend(data: Array, cuts: Array) -> bool:
-    """Whether each text is above the one before, byte by byte, which for UTF-8 is the order of the letters. ``cuts``
-    int64 (n + 1,): where they begin in ``data``, and its end. NumPy alone: opening a saved model does without numba."""
+    """Return whether each text is above the one before, byte by byte; in UTF-8 that is the order of the letters.
+
+    ``cuts`` int64 (n + 1,): where the texts begin in ``data``, and the end. NumPy alone is used: opening a saved model
+    must not load numba.
+    """
     padded = np.zeros(len(data) + _WORD, dtype=np.uint8)
     padded[: len(data)] = data
-    words = np.ndarray(len(data) + 1, dtype=">u8", buffer=padded, strides=(1,))  # the eight bytes from each place on
+    words = np.ndarray(len(data) + 1, dtype=">u8", buffer=padded, strides=(1,))  # the eight bytes from each position on
     starts, sizes = cuts[:-1], np.diff(cuts)
     pairs, at = np.arange(len(sizes) - 1), 0
     while len(pairs):
@@ -163,7 +170,7 @@ def _ascend(data: Array, cuts: Array) -> bool:
 
 
 def _words(words: Array, starts: Array, sizes: Array, at: int) -> Array:
-    """uint64: eight bytes of each text from ``at`` on, zeros after its end."""
+    """Return uint64 words: eight bytes of each text from ``at`` on, with zeros after its end."""
     left = np.clip(sizes - at, 0, _WORD)
     found: Array = words[starts + np.minimum(at, sizes)].astype(np.uint64) & _KEEP[left]
     return found

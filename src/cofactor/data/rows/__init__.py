@@ -1,1 +1,1 @@
-"""From an opened table to its rows of a user, an item and a value."""
+"""Turn an opened table into rows of a user, an item and a value."""

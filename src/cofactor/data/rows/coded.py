@@ -1,4 +1,4 @@
-"""A column of ids -> an id map and the code of each row, with what is refused of ids and what is said of them."""
+"""Convert a column of ids to an id map and the code of each row, with errors and notes on the ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cofactor.errors import DataError
 
 
 def streamed_ids(table: Table, name: str, kind: str) -> tuple[IdMap, Array, list[str]] | None:
-    """A column of ids that is encoded while it is read; None where it must be read first."""
+    """Encode a column of ids while it is read. Returns None if it must be read first."""
     if table.stream is None or not table.sample[name].dtype.is_integer():
         return None
     found = factorize_parts(*table.stream(name), kind)
@@ -26,7 +26,8 @@ def streamed_ids(table: Table, name: str, kind: str) -> tuple[IdMap, Array, list
 
 
 def coded_column(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[IdMap, Array, list[str]]:
-    """The ids of a column and its codes; ``tidy``: of a text, in which blanks around an id mean nothing."""
+    """Return the id map and the codes of a column. ``tidy``: the column comes from text, where blanks around an id have
+    no meaning."""
     column, notes = _ids(column, kind, name)
     ids, codes = factorize(column, kind)
     if ids.values.dtype != pl.String or not len(ids):
@@ -38,7 +39,7 @@ def coded_column(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[I
                 f"{kind} ids of column {name!r} are numbers such as {ids.values[0]}, as spreadsheets write long ones:"
                 " their last digits are lost, and different ids may have become one; export the column as text"
             )
-        notes.append(f"ids of column {name!r} were decimals such as {ids.values[0]}; taken as whole numbers")
+        notes.append(f"ids of column {name!r} were decimals such as {ids.values[0]}; read as whole numbers")
         numbers, places = factorize(exact, kind)
         return numbers, places[codes], notes
     if tidy:
@@ -55,8 +56,8 @@ def coded_column(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[I
         same = len(ids) - ids.values.str.to_lowercase().n_unique()
         if same:
             notes.append(
-                f"{same:,} {kind} ids differ from others in capital letters alone; fold_ids=True (on the command"
-                " line --fold-ids) makes them one"
+                f"{same:,} {kind} ids differ from others only in case; fold_ids=True (on the command line --fold-ids)"
+                " merges them"
             )
     return ids, codes, notes
 
@@ -65,7 +66,7 @@ _POWERS = r"^\s*-?\d\.\d+[eE]\+\d{2}\s*$"
 
 
 def _exact(ids: pl.Series) -> pl.Series | None:
-    """Ids such as 1.2340000e+03 as whole numbers; None where one of them has more digits than are written."""
+    """Return ids such as 1.2340000e+03 as whole numbers; None if one has more digits than are written."""
     parts = ids.str.strip_chars().str.extract_groups(r"^-?\d\.(\d+)[eE]\+(\d{2})$").struct.unnest()
     written, power = parts.to_series(0).str.len_chars(), parts.to_series(1).cast(pl.Int64)
     numbers = ids.str.strip_chars().cast(pl.Float64, strict=False)
@@ -75,10 +76,10 @@ def _exact(ids: pl.Series) -> pl.Series | None:
 
 
 def _tidied(ids: pl.Series) -> tuple[pl.Series, str]:
-    """Ids of a text without what means nothing in them, and what that was: blanks around them, marks that nobody sees,
-    marks between the thousands of numbers; an empty text where there is none."""
+    """Clean ids read from text, and return a note on what was removed: blanks around them, invisible characters, and
+    marks between the thousands of numbers. The note is empty if nothing was removed."""
     plain, left_out = ids.str.strip_chars(), list[str]()
-    if plain.str.contains(r'^="[^"]*"$').all():  # how spreadsheets are told to keep zeros
+    if plain.str.contains(r'^="[^"]*"$').all():  # a common trick to make spreadsheets keep zeros
         plain = plain.str.slice(2, plain.str.len_chars() - 3)
     elif (plain != ids).any() and plain.str.contains(r'^"(?:[^"]|"")*"$').all():  # a, "b", "c"
         plain = plain.str.slice(1, plain.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
@@ -87,7 +88,7 @@ def _tidied(ids: pl.Series) -> tuple[pl.Series, str]:
     ascii_alone = int(plain.str.len_bytes().sum()) == int(plain.str.len_chars().sum())
     if not ascii_alone and (unseen := plain.str.contains(_UNSEEN)).any():
         plain = plain.str.replace_all(_UNSEEN, "")
-        left_out.append(f"marks that are not seen, such as a byte order mark, in {int(unseen.sum()):,} ids")
+        left_out.append(f"invisible characters, such as a byte order mark, in {int(unseen.sum()):,} ids")
     for mark in (",", ".", *" '’\u00a0\u202f\u2009"):
         form = rf"^(?:0|[1-9]\d{{0,2}}(?:{re.escape(mark)}\d{{3}})*)$"
         if not plain.head(100).str.contains(form).all() or not plain.str.contains(mark, literal=True).any():
@@ -100,11 +101,11 @@ def _tidied(ids: pl.Series) -> tuple[pl.Series, str]:
 
 _UNSEEN = r"[\u200b-\u200d\u2060\ufeff]"
 _LOOKED_AT = 1_000_000
-"""Up to so many ids are looked at for likeness."""
+"""Up to this many ids are compared for similarity."""
 
 
 def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]:
-    """Ids without gaps in a type of their own: floats that are whole become integers, categories text."""
+    """Return ids without nulls in one type: floats that are whole become integers, categories become text."""
     notes: list[str] = []
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
@@ -123,19 +124,19 @@ def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]
         if len(column) and (exact := 2**53 if column.dtype == pl.Float64 else 2**24) <= column.abs().max():  # type: ignore[operator]
             row = int((column.abs() >= exact).arg_max() or 0)
             raise DataError(
-                f"{kind} id {column[row]:.0f} in row {row + 1} (column {name!r}) is a decimal number of more digits"
-                " than such a number holds, so different ids may have become one; read the column as whole numbers"
+                f"{kind} id {column[row]:.0f} in row {row + 1} (column {name!r}) is a float with more digits than a"
+                " float can hold, so different ids may have become one; read the column as whole numbers"
                 " or text"
             )
         column = whole
-        if not len(column):  # an empty column of pandas
+        if not len(column):  # an empty pandas column
             return column, notes
-        notes.append(f"{kind} ids of column {name!r} were decimals such as {whole[0]}.0; taken as whole numbers")
+        notes.append(f"{kind} ids of column {name!r} were decimals such as {whole[0]}.0; read as whole numbers")
     return column, notes
 
 
 def refuse_texts_for_nothing(ids: IdMap, codes: Array, name: str) -> None:
-    """DataError where an id is a text that means "nothing": NA, NULL, or blank."""
+    """Raise DataError if an id is a text that means "nothing": NA, NULL, or blank."""
     if ids.values.dtype != pl.String:
         return
     none = np.flatnonzero(ids.values.str.strip_chars().is_in(list(values.NO_IDS)).to_numpy())
@@ -147,23 +148,23 @@ def refuse_texts_for_nothing(ids: IdMap, codes: Array, name: str) -> None:
 def refuse_second_header(
     user_ids: IdMap, users: Array, item_ids: IdMap, items: Array, columns: Mapping[str, str]
 ) -> None:
-    """DataError where the names of the columns stand among the rows, as in files put one after the other."""
+    """Raise DataError if the column names occur again among the rows, as in concatenated files."""
     user, item = user_ids.code(columns["user"]), item_ids.code(columns["item"])
     if user >= 0 and item >= 0 and (both := (users == user) & (items == item)).any():
         raise DataError(
-            f"row {int(np.argmax(both)) + 1} holds the names of the columns again ({columns['user']},"
-            f" {columns['item']}), as in files put one after the other; drop that row, or give the files as a list"
+            f"row {int(np.argmax(both)) + 1} repeats the column names ({columns['user']}, {columns['item']}), as in"
+            " concatenated files; drop that row, or give the files as a list"
         )
 
 
 _SUMS = """total totals grandtotal subtotal all sum summe gesamt gesamtergebnis insgesamt gesamtsumme totalgénéral
     totalgeneral somme totale totaal suma razem итого всего 合计 总计 合計 총계 합계"""
 _TOTALS = frozenset(_SUMS.split())
-"""What the sum of rows or columns is called, without case and blanks."""
+"""Names of the total of rows or columns, without case and blanks."""
 
 
 def refuse_totals(ids: IdMap, codes: Array, others: Array, numbers: Array, name: str) -> None:
-    """DataError where an id is called as sums are, and its values are the sums (or the means) of the other rows."""
+    """Raise DataError if an id has the name of a total, and its values are sums (or means) of the other rows."""
     if ids.values.dtype != pl.String or len(ids) > _LOOKED_AT:
         return
     called = ids.values.str.to_lowercase().str.replace_all(r"[^\p{L}]", "").is_in(list(_TOTALS))
@@ -181,14 +182,14 @@ def refuse_totals(ids: IdMap, codes: Array, others: Array, numbers: Array, name:
         ):
             row = int(np.argmax(its))
             raise DataError(
-                f"row {row + 1} is no {ids.kind}'s: {ids.values[int(code)]!r} (column {name!r}) stands for the sum or"
-                f" mean of the others ({numbers[row]:g}); leave out rows and columns of totals"
+                f"row {row + 1} does not belong to one {ids.kind}: {ids.values[int(code)]!r} (column {name!r}) is the"
+                f" sum or mean of the others ({numbers[row]:g}); leave out rows and columns of totals"
             )
 
 
 def _no_id(kind: str, name: str, row: int, n: int, of: int, shown: str | None = None) -> str:
     text = f" ({shown!r})" if shown is not None else ""
-    keep = "; missing_ids='keep' takes the text for an id" if shown else ""
+    keep = "; missing_ids='keep' treats the text as an id" if shown else ""
     return (
         f"{kind} id missing in row {row + 1}{text} (column {name!r}), in {n:,} of {of:,} rows; fill it in, or leave"
         f" such rows out with missing_ids='drop' (on the command line --missing-ids drop){keep}"

@@ -1,4 +1,4 @@
-"""Rows that hold several items each (sessions, histories, baskets) -> a row for each of them."""
+"""Expand rows that hold several items each (sessions, histories, baskets) to one row for each item."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ _TOKEN = re.compile(r"([A-Za-z]{0,4}[_\-]?)\d+|[A-Z0-9]{8,}")
 _THOUSANDS = r"^\d{1,3}(?:,\d{3})+$"
 _SPACED = r"^(?:0|[1-9]\d{0,2}(?:[, \x{a0}\x{202f}\x{2009}]\d{3})*)$"
 _SHOWN = r"-[01]$"
-"""Ends an item that was shown: -1 where it was taken, -0 where it was not (MIND)."""
+"""The suffix of a shown item: -1 if it was clicked, -0 if not (MIND)."""
 
 
 def unfold_records(table: Table, asked: Mapping[str, Any]) -> Table:
-    """A table whose rows hold a list of objects (the events of a session) with a row for each of the objects, whose
-    fields become columns. As it is where there is no such column, or more than one, and where a row has a user and an
-    item besides: the objects (the pictures of a review) then say more of the row, and are no rows."""
+    """Expand a table whose rows hold a list of objects (the events of a session) to one row for each object. The fields
+    of the objects become columns.
+
+    The table is returned unchanged if it has no such column or several, or if its rows also have a user and an item:
+    the objects (the pictures of a review) then describe the row.
+    """
     nested = [
         name
         for name in table.names
@@ -43,12 +46,12 @@ def unfold_records(table: Table, asked: Mapping[str, Any]) -> Table:
     fresh = {name: name if name not in frame.columns else f"{inner}.{name}" for name in fields}
     rows = frame.filter(pl.col(inner).list.len() > 0).explode(inner)
     objects = rows[inner].struct.unnest().rename(fresh)
-    note = f"a row for each object in the lists of {inner!r}"
+    note = f"one row for each object in the lists of {inner!r}"
     return loaded(pl.concat([rows.drop(inner), objects], how="horizontal"), table.label, [*table.notes, note])
 
 
 def _has_role(table: Table, role: str, wanted: Any, nested: str) -> bool:
-    """Whether a column besides the one of lists is the user, or the item, as it was named or by its name."""
+    """Return whether a column other than the one of lists is the user (or the item), as named or by its name."""
     others = [name for name in table.names if name != nested]
     if isinstance(wanted, str):
         return wanted in others
@@ -60,9 +63,12 @@ def _has_role(table: Table, role: str, wanted: Any, nested: str) -> bool:
 
 
 def unfold_items(table: Table, found: Roles) -> Table:
-    """A table whose column of items holds lists, as such or as text (``N1 N2 N3``, ``['a', 'b']``), with a row for each
-    member; rows that repeat a user's whole list count once. Of items that were shown (``N1-1 N2-0``) those taken stay.
-    As it is where the items are no lists."""
+    """Expand a table whose column of items holds lists, as such or as text (``N1 N2 N3``, ``['a', 'b']``), to one row
+    for each member.
+
+    Rows that repeat a user's whole list count once. Of shown items (``N1-1 N2-0``), those clicked are kept. The table
+    is returned unchanged if the items are not lists.
+    """
     item = found.columns["item"]
     sample = table.sample[item]
     if not isinstance(sample.dtype, (pl.List, pl.Array)) and not _lists_of_text(sample):
@@ -83,21 +89,22 @@ def unfold_items(table: Table, found: Roles) -> Table:
         frame = frame.explode(nested)
     except polars.exceptions.PolarsError:
         shown = ", ".join(repr(name) for name in nested)
-        raise DataError(f"the lists of {shown} in {table.label} are not of the same lengths, row by row") from None
+        raise DataError(f"the lists of {shown} in {table.label} differ in length in some rows") from None
     if frame[item].dtype == pl.String and frame[item].str.contains(_SHOWN).all():
         shown_rows = len(frame)
         frame = frame.filter(frame[item].str.ends_with("-1"))
         frame = frame.with_columns(pl.col(item).str.replace(_SHOWN, ""))
         notes.append(
-            f"{shown_rows - len(frame):,} of {shown_rows:,} items of column {where} end in -0: shown, not taken"
+            f"{shown_rows - len(frame):,} of {shown_rows:,} items of column {where} end in -0 (shown, not clicked) and"
+            " are left out"
         )
-    notes.append(f"column {where} holds lists of items: a row for each item, {len(frame):,} in all")
+    notes.append(f"column {where} holds lists of items: one row for each item, {len(frame):,} in all")
     return loaded(_typed(frame, item), table.label, notes, table.headed)
 
 
 def _lists_of_text(values: pl.Series) -> bool:
-    """Whether texts are lists of ids: in brackets, or ids of one form (``N1``, ``17``) with blanks or commas between
-    them, in a third of the cells more than one, of which some come again."""
+    """Return whether texts are lists of ids: in brackets, or ids of one form (``N1``, ``17``) separated by blanks or
+    commas. At least a third of the cells must hold several ids, and some ids must repeat."""
     if values.dtype != pl.String:
         return False
     present = values.drop_nulls().str.strip_chars()
@@ -123,7 +130,7 @@ def _split(text: pl.Series) -> pl.Series:
 
 
 def _typed(frame: pl.DataFrame, item: str) -> pl.DataFrame:
-    """Ids of digits alone as whole numbers, unless one begins with a 0 or a +."""
+    """Return ids that consist of digits as whole numbers, unless one begins with a 0 or a +."""
     text = frame[item]
     if text.dtype != pl.String or text.str.contains(MARKED).any():
         return frame

@@ -1,7 +1,7 @@
-"""Rows that repeat a user and item: how many there are, and one row for each pair.
+"""Count rows that repeat a user and item, and merge them to one row for each pair.
 
-A table keeps its rows as events (:attr:`Interactions.events`); what is merged here is what models learn from. Splits by
-time cut the events and merge each part, so that the past of a user who comes again is not lost to the future.
+Models learn from the merged rows. The table keeps the unmerged ones as events (:attr:`Interactions.events`). Temporal
+splits cut the events and merge each part, so that earlier rows of a returning user are not lost to the future.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ def check_duplicates(duplicates: Any) -> Duplicates | None:
 
 
 def usual_policy(kind: Kind) -> Duplicates:
-    """A later rating takes the place of an earlier one; counts and events add up."""
+    """Return the usual policy: a later rating replaces an earlier one; counts and events are summed."""
     return "last" if kind == "ratings" else "sum"
 
 
 def count_repeats(users: Array, items: Array, n_users: int, n_items: int, room: Array | None = None) -> int:
-    """How many rows repeat the user and item of another one. O(n). ``room``: uint32 (n,), to be written over."""
+    """Return how many rows repeat the user and item of another one. O(n). ``room``: uint32 (n,), a buffer to
+    overwrite."""
     group = group_kernels()
     if group.is_sorted(users):
         return int(group.repeats(group.row_starts(users, n_users), items, n_items))
@@ -50,15 +51,18 @@ def count_repeats(users: Array, items: Array, n_users: int, n_items: int, room: 
 
 
 _BLOCKS = 600
-"""Blocks of users at most: the next place of each stays in cache."""
+"""Maximal number of blocks of users: the next position of each stays in cache."""
 _CACHED = 23
-"""Of so many bits (this power of two) for the pairs of a block each one is soon found."""
+"""Up to 2 to this power, one bit for each possible pair of a block stays in cache."""
 
 
 def merged(data: Interactions, policy: Duplicates | None = None, repeated: int | None = None) -> Interactions:
-    """One row for each user and item by the ``policy`` (the table's own unless given), in the order of the rows that
-    are kept; the rows as they were are its :attr:`Interactions.events`. The same table where nothing repeats, or under
-    "all". Of counts, pairs that come to 0 or less (returns) are left out. DataError for repeats under "error"."""
+    """Return one row for each user and item by the ``policy`` (the table's own unless given), in the order of the kept
+    rows.
+
+    The unmerged rows are its :attr:`Interactions.events`. The same table is returned if nothing repeats, or under
+    "all". Pairs whose counts come to 0 or less (returns) are left out. Raises DataError for repeats under "error".
+    """
     policy = policy or data.duplicates or usual_policy(data.kind)
     if data.duplicates != policy:
         data = data.replace(duplicates=policy)
@@ -80,11 +84,11 @@ def merged(data: Interactions, policy: Duplicates | None = None, repeated: int |
         found = data.replace(values=np.ones(len(data), dtype=np.float32))
     if data.kind == "counts" and len(found) and float(found.values.min()) <= 0:
         keep = found.values > 0
-        notes.append(f"{int((~keep).sum()):,} pairs whose counts come to 0 or less (returns, say) left out")
+        notes.append(f"{int((~keep).sum()):,} pairs whose counts sum to 0 or less (such as returns) left out")
         found = found.take(keep)
     if data.kind == "events" and len(found) and not found.values.all():
         keep = found.values != 0
-        notes.append(f"{int((~keep).sum()):,} pairs whose likes and dislikes come to 0 left out")
+        notes.append(f"{int((~keep).sum()):,} pairs whose likes and dislikes sum to 0 left out")
         found = found.take(keep)
     if found is data:
         return data
@@ -92,7 +96,7 @@ def merged(data: Interactions, policy: Duplicates | None = None, repeated: int |
 
 
 def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Interactions:
-    """The row that each pair keeps, with the value that the policy gives it. O(n), stable in order."""
+    """Return the row that each pair keeps, with the value that the policy gives. O(n), stable in order."""
     group = group_kernels()
     starts = group.row_starts(data.users, data.n_users)
     n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
@@ -122,8 +126,8 @@ def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Intera
 
 
 def _mean_weights(data: Interactions, keep: Array, policy: Duplicates) -> Array:
-    """float32 (n,): for each row that is kept the mean weight of those it stands for; where these are summed, each
-    counts by its value, so that value times weight adds up."""
+    """Return float32 (n,): for each kept row, the mean weight of the rows merged into it. If values are summed, each
+    weight counts in proportion to its value, so that the sum of value times weight is preserved."""
     assert data.weights is not None
     _, pair = np.unique(data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True)
     share = np.abs(data.values.astype(np.float64)) if policy == "sum" else np.ones(len(data))

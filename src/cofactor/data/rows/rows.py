@@ -1,4 +1,4 @@
-"""An opened table -> its rows of a user, an item and a value: which columns these are, which rows are left out."""
+"""Turn an opened table into its rows of a user, an item and a value: find the columns, and leave out unwanted rows."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def with_roles(
     is_wide: bool | None,
     gone: tuple[Any, ...] | None,
 ) -> tuple[Table, Roles, tuple[Any, ...] | None]:
-    """The table with a row for each user, item and value, and which columns these are; and the values that mean none
-    and are still in it."""
+    """Return the table with a row for each user, item and value; the roles of its columns; and those values for "no
+    rating" that are still in it."""
     table = with_dates(lists.unfold_records(table, asked), asked)
     table, asked, gone = long_form(table, asked, is_wide, gone)
     found = roles.resolve(table, asked, behaviour)
@@ -41,12 +41,12 @@ def with_roles(
 def long_form(
     table: Table, asked: dict[str, Any], is_wide: bool | None, gone: tuple[Any, ...] | None
 ) -> tuple[Table, dict[str, Any], tuple[Any, ...] | None]:
-    """A wide table as a long one, with its own columns for the roles and what is missing left out; any other as it
-    is."""
+    """Convert a wide table to a long one, with its own columns for the roles and missing values left out. Any other
+    table is returned unchanged."""
     if is_wide is False or (is_wide is None and (asked["item"] is not None or not wide.looks_wide(table))):
         return table, asked, gone
     if asked.get("weight") is not None:
-        raise ConfigError("a wide table has no column of weights; bring it into rows of user, item, rating and weight")
+        raise ConfigError("a wide table has no column of weights; convert it to rows of user, item, rating and weight")
     long = wide.unpivot(table, asked["user"], gone)
     return long, {**dict(zip(("user", "item", "rating"), long.names)), "time": False}, None
 
@@ -59,9 +59,11 @@ def cleaned(
     fold_ids: bool,
     weights: dict[str, float] | None,
 ) -> tuple[Table, Roles, list[str]]:
-    """The table without rows that have no id or no rating, where such are to be left out; with a weight for each row in
-    the place of its behaviour; without rows that weigh 0; with ids of which case and blanks are folded. As it is where
-    none of this is asked for."""
+    """Return the table with the requested cleaning applied, or unchanged.
+
+    The cleaning leaves out rows without an id or a rating, replaces each behaviour by a weight, leaves out rows of
+    weight 0, and folds case and blanks of ids.
+    """
     weighed = found.columns.get("weight")
     if not gone and missing_ids != "drop" and not fold_ids and found.behaviour is None and weighed is None:
         return table, found, []
@@ -78,7 +80,7 @@ def cleaned(
                 keep &= ~absent
     if gone and "rating" in columns:
         without = values.gone(frame[columns["rating"]], gone) & keep
-        notes.append(f"{int(without.sum()):,} rows whose rating means none left out")
+        notes.append(f"{int(without.sum()):,} rows whose value means no rating left out")
         keep &= ~without
     if found.behaviour is not None:
         weight, said = behaviours.weigh(frame[found.behaviour].filter(pl.Series(keep)), weights)
@@ -107,14 +109,14 @@ def cleaned(
             before = frame[name].n_unique()
             frame = frame.with_columns(folded)
             if (fewer := before - folded.n_unique()) > 0:
-                notes.append(f"{fewer:,} ids of column {name!r} are the same as others apart from case and blanks")
+                notes.append(f"{fewer:,} ids of column {name!r} differ from others only in case and blanks")
     table = loaded(frame, table.label, table.notes, table.headed)
     return table, found._replace(columns=columns), notes
 
 
 def row_weights(column: pl.Series, keep: Array) -> Array:
-    """float32: the weight of each row, 0 for a row that counts nothing. DataError for the first one to ``keep`` that is
-    missing, below 0, or so small or large beside others that sums would lose it."""
+    """Return float32: the weight of each row, 0 for a row that does not count. Raises DataError for the first row of
+    ``keep`` whose weight is missing, below 0, or so small or large that float32 sums would lose it."""
     text = column.dtype == pl.String
     if not (text or column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise DataError(f"column {column.name!r} has type {column.dtype}, which is not a weight; give numbers")
@@ -125,16 +127,16 @@ def row_weights(column: pl.Series, keep: Array) -> Array:
         row = int(bad.argmax())
         value = column[row]
         what = "is missing" if value is None or value in values.NOTHING else f"is {value!r}"
-        several = f", and {int(bad.sum()) - 1:,} more are no such number" if bad.sum() > 1 else ""
+        several = f", and {int(bad.sum()) - 1:,} more are invalid" if bad.sum() > 1 else ""
         raise DataError(
             f"the weight in row {row + 1} (column {column.name!r}) {what}{several}; weights lie between"
-            f" {LEAST_WEIGHT:g} and {MOST_WEIGHT:g}, or are 0 for rows to leave out: mend or scale them"
+            f" {LEAST_WEIGHT:g} and {MOST_WEIGHT:g}, or are 0 for rows to leave out: correct or scale them"
         )
     return np.asarray(np.where(good, found, 0.0), dtype=np.float32)
 
 
 def without_case(ids: pl.Series) -> pl.Series:
-    """Ids that are text without what ``fold_ids`` leaves out: capital letters, blanks, other forms of a letter."""
+    """Return text ids without what ``fold_ids`` ignores: case, blanks, and other Unicode forms of a letter."""
     return ids.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
 
 

@@ -1,4 +1,4 @@
-"""Wide tables (a row a user, a column an item) -> rows of user, item and value."""
+"""Convert wide tables (one row per user, one column per item) to rows of user, item and value."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 
 _MANY = 6
-"""A table of fewer columns than these is never taken to be wide unasked."""
+"""A table of fewer columns is read as wide only on request."""
 _ITEMS = frozenset(plain_name(name) for name in SYNONYMS["item"])
 _ROLES = frozenset(plain_name(name) for names in SYNONYMS.values() for name in names)
 
 
 def looks_wide(table: Table) -> bool:
-    """Whether each item has a column of its own: many columns of numbers, all on one scale, under names that are no
-    usual names of columns (numbers, say); or many columns of numbers without names."""
+    """Return whether each item has a column of its own: many columns of numbers on one scale, under names that are not
+    usual column names (such as numbers); or many columns of numbers without names."""
     if len(table.names) <= _MANY:
         return False
     names = [name for name in table.names if not _says_when(table.sample[name])]
@@ -36,9 +36,9 @@ def looks_wide(table: Table) -> bool:
     if not table.headed:
         if len(rest) >= 10 and _lists_of_ids(body):
             raise DataError(
-                f"{table.label} has {len(rest)} columns of whole numbers after the first, of which none comes twice"
-                " in a row: these are lists of items (the best for a user, or test items) and no matrix of ratings;"
-                " give the table that has a row for each user and item, or say wide=True (--wide) if they are ratings"
+                f"{table.label} has {len(rest)} columns of whole numbers after the first, and no number occurs twice"
+                " in a row: these are lists of items (top lists, or test items), not a matrix of ratings; give the"
+                " table with one row for each user and item, or set wide=True (--wide) if they are ratings"
             )
         return len(rest) >= 10
     numbered = sum(name.strip().isdecimal() for name in rest) > 0.6 * len(rest)
@@ -47,7 +47,7 @@ def looks_wide(table: Table) -> bool:
 
 
 def _lists_of_ids(body: pl.DataFrame) -> bool:
-    """Whether all rows are full of whole numbers that differ from each other: ids of items, since grades come again."""
+    """Return whether every row consists of different whole numbers: ids of items, since ratings would repeat."""
     if len(body) < 2 or any(not column.dtype.is_integer() or column.null_count() for column in body.get_columns()):
         return False
     cells = np.sort(body.to_numpy(), axis=1)
@@ -64,16 +64,19 @@ def _distinct(body: pl.DataFrame) -> Any:
 
 
 def _mixed(body: pl.DataFrame) -> bool:
-    """Whether most columns span most of the scale: grades of items do, facts of a user do not."""
+    """Return whether most columns span most of the scale: ratings of items do, attributes of a user do not."""
     spans = [float(c.max()) - float(c.min()) for c in body.get_columns() if c.len() > c.null_count()]  # type: ignore[arg-type]
     found = _distinct(body)
     return bool(len(found)) and float(np.median(spans or [0.0])) >= 0.5 * (found[-1] - found[0])
 
 
 def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] | None) -> Table:
-    """The long form. The users' ids stand in the column ``user``, else in one that is named like users or is not a
-    number, else in the first; a first column that counts the values of its row numbers the users by row. Empty cells,
-    NaN and values that are ``missing`` are left out."""
+    """Return the long form.
+
+    The user ids are in the column ``user``; else in one that is named like users or is not numeric; else in the first
+    one. If the first column counts the values of its row, users are numbered by row. Empty cells, NaN and values in
+    ``missing`` are left out.
+    """
     frame = table.load(table.names, [])
     notes = [*table.notes]
     when = [name for name in table.names if user is None and _says_when(frame[name])]
@@ -107,22 +110,22 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
             gone = gone or codes.tolist()
     if key is not None and frame[key].n_unique() < len(frame) and user is None:
         raise DataError(
-            f"{table.label} seems to be a wide table, but its column {_shown(table, key)} repeats values, so it"
-            " holds no users; name the users' column with user=..., or say user=False if each row is a"
+            f"{table.label} seems to be a wide table, but its column {_shown(table, key)} repeats values, so it cannot"
+            " hold the users; name the users' column with user=..., or set user=False if each row is a"
             " user, or wide=False"
         )
     if missing is None and len(codes) and not gone:
         shown = ", ".join(f"{v:g}" for v in codes)
         raise DataError(
-            f"{table.label} is a wide table in which {shown} stands apart from the other values; say missing=[{shown}]"
-            f" (--missing {shown}) if that is not a rating, or missing=[] if it is one"
+            f"{table.label} is a wide table in which {shown} is outside the scale of the other values; set"
+            f" missing=[{shown}] (--missing {shown}) if it is not a rating, or missing=[] if it is one"
         )
     if gone:
         body = body.with_columns(pl.when(pl.all().is_in(gone)).then(None).otherwise(pl.all()).name.keep())
         notes.append(f"{', '.join(f'{v:g}' for v in gone)} means no rating")
     elif missing is None and (zeros := float((_flat(body) == 0).mean())) > 0.5:
         raise DataError(
-            f"{table.label} is a wide table of which {zeros:.0%} are 0; say missing=[0] (--missing 0) if that is no"
+            f"{table.label} is a wide table of which {zeros:.0%} are 0; set missing=[0] (--missing 0) if 0 means no"
             " rating, or missing=[] if it is one"
         )
     of_rows = "user" if key is None or not table.headed else "row" if turned else key
@@ -137,7 +140,7 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     long = long.filter(pl.col("rating").is_not_null())
     if all(name.isdecimal() and (name == "0" or name[0] != "0") for name in names):
         long = long.with_columns(pl.col("item").cast(pl.Int64))
-    if turned:  # a row an item, a column a user
+    if turned:  # one row per item, one column per user
         long = long.select(pl.col("item").alias("user"), pl.col(ids.name).alias("item"), "rating")
         notes.append(
             f"a wide table: {len(frame):,} rows of items (column {key!r}), {len(items):,} columns of users,"
@@ -168,7 +171,7 @@ def _user_column(table: Table, frame: pl.DataFrame, user: str | int | bool | Non
 
 
 def _counted(body: pl.DataFrame, name: str, frame: pl.DataFrame, codes: Any) -> str | None:
-    """The column, if it says how many other cells of its row hold a value."""
+    """Return the column if it holds, for each row, the number of its other cells with a value."""
     if not frame[name].dtype.is_numeric() or frame[name].null_count():
         return None
     others = body.select(pl.all().exclude(name)) if name in body.columns else body

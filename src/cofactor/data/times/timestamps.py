@@ -1,7 +1,7 @@
-"""Times of any kind -> int64 seconds since 1970-01-01 UTC.
+"""Convert times of any kind to int64 seconds since 1970-01-01 UTC.
 
-Seconds, milli-, micro- and nanoseconds, days as numbers (20200705), years, the days of a spreadsheet, ISO text and the
-usual written forms are told apart by looking at the whole column. What cannot be told apart is refused.
+Seconds, milli-, micro- and nanoseconds, days as numbers (20200705), years, spreadsheet days, ISO text and the usual
+written forms are distinguished by examining the whole column. Ambiguous times are refused.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from cofactor.errors import DataError
 
 DAY = 86_400
 ORDER_LIMIT = 100_000_000
-"""Numbers below this are no seconds since 1970 (it was 1973 then): they say the order of the rows, no date."""
+"""Numbers below this (1973 as seconds since 1970) give only the order of the rows, not dates."""
 _UNITS = (
     (1e11, 1, ""),
     (1e14, 1_000, "milliseconds"),
     (1e17, 1_000_000, "microseconds"),
     (float("inf"), 10**9, "nanoseconds"),
 )
-"""Largest number, numbers a second, name."""
+"""Largest number, units per second, name."""
 _SPREADSHEET_EPOCH = 25_569
-"""1970-01-01 as a spreadsheet counts days (from 1899-12-30)."""
+"""1970-01-01 in spreadsheet days (counted from 1899-12-30)."""
 _JULIAN_EPOCH, _JULIAN = 2_440_587.5, (2_415_020, 2_488_070)
-"""1970-01-01 as a Julian day, and the days of 1900 to 2100."""
+"""1970-01-01 as a Julian day, and the Julian days of 1900 to 2100."""
 _SINCE_OTHER_YEARS = (
     ((116_000_000_000_000_000, 140_000_000_000_000_000), 11_644_473_600, "file times of Windows (since 1601)"),
     ((620_000_000_000_000_000, 650_000_000_000_000_000), 62_135_596_800, "ticks of .NET (since the year 1)"),
 )
-"""Numbers of tenths of a microsecond: from and to, the seconds before 1970 at which they begin, in words."""
+"""Counts of tenths of a microsecond: range, the seconds before 1970 at which they start, and their name."""
 
 
 _YEAR_1995, _YEAR_2100 = 788_918_400, 4_102_444_800
@@ -44,13 +44,14 @@ _YEAR_1995, _YEAR_2100 = 788_918_400, 4_102_444_800
 def to_seconds(
     values: pl.Series, name: str, *, in_order: bool = False, dates: str | None = None
 ) -> tuple[Array, str | None]:
-    """int64 seconds, and a note where the unit or the form had to be guessed.
+    """Return int64 seconds, and a note if the unit or the format had to be guessed.
 
-    Numbers are told apart by their size over the whole column: seconds, milli-, micro- or nanoseconds, dates such as
-    20200705, years, days of a spreadsheet, or (below 100,000,000) a mere order, which stays as it is; ``in_order`` says
-    that it is one. Text without an offset is UTC. ``dates``: the order of dates of three numbers (``dmy``, ``mdy``,
-    ``ymd``), the form of all times, as of strptime, or ``order``, as ``in_order``. DataError for the first row that is
-    missing or no time, for columns of several units, and for dates whose day cannot be told from the month.
+    Numbers are classified by their size over the whole column: seconds, milli-, micro- or nanoseconds, dates such as
+    20200705, years, spreadsheet days, or (below 100,000,000) a mere order, which is kept unchanged; ``in_order``
+    declares such an order. Text without an offset is UTC. ``dates``: the order of dates of three numbers (``dmy``,
+    ``mdy``, ``ymd``), the format of all times, as for strptime, or ``order``, like ``in_order``. Raises DataError for
+    the first row that is missing or not a time, for columns of several units, and for dates whose day and month are
+    ambiguous.
     """
     in_order = in_order or dates == NO_DATES
     if dates is not None and "%" in dates and not values.dtype.is_temporal():
@@ -92,7 +93,8 @@ def from_integers(
     dates: str | None = None,
     limits: tuple[int, int] | None = None,
 ) -> tuple[Array, str | None]:
-    """The same of whole numbers (int64), none of them missing. ``limits``: their :func:`extent`, where it is known."""
+    """Return the same for whole numbers (int64), none of them missing. ``limits``: their :func:`extent`, if it is
+    known."""
     if not len(numbers):
         return numbers, None
     in_order = in_order or dates == NO_DATES
@@ -100,7 +102,7 @@ def from_integers(
     if in_order and high < ORDER_LIMIT:
         return numbers, None
     if low >= 19_000_101 and high <= 21_001_231 and (found := _from_digits(numbers)) is not None:
-        return found, f"times of column {name!r} are dates such as {low}, by their digits"
+        return found, f"times of column {name!r} are read as dates such as {low}, by their digits"
     if (
         low >= 190_001
         and high <= 210_012
@@ -109,11 +111,12 @@ def from_integers(
     ):
         return (
             months,
-            f"times of column {name!r} are months such as {low}, by their digits; a month counts as its first day",
+            f"times of column {name!r} are read as months such as {low}, by their digits; a month counts as its first"
+            " day",
         )
     if low >= 1_900 and high <= 2_100:
         found = (numbers - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
-        return found, f"times of column {name!r} are years, by their size; a year counts as its 1 January"
+        return found, f"times of column {name!r} are read as years, by their size; a year counts as its 1 January"
     if low >= 30_000 and high <= 60_000:
         return (
             numbers - _SPREADSHEET_EPOCH
@@ -126,8 +129,8 @@ def from_integers(
     divisor, unit = _unit(low, high, name)
     if low // divisor > _YEAR_2100:
         raise DataError(
-            f"the times of column {name!r}, such as {low}, would all lie after the year 2100, so their unit cannot be"
-            " told; write them as seconds since 1970 or as dates, or pass time=False"
+            f"the times of column {name!r}, such as {low}, would all lie after the year 2100, so their unit is"
+            " unknown; write them as seconds since 1970 or as dates, or pass time=False"
         )
     if divisor == 1:
         if low >= 1_011_900 and high <= 31_122_100 and (years_last := _digits_year_last(numbers, name, dates)):
@@ -153,7 +156,8 @@ def _from_floats(numbers: Array, name: str, in_order: bool, dates: str | None) -
         when, note = from_integers(numbers.astype(np.int64), name, in_order=in_order, dates=dates)
         if len(numbers) >= 10 and low >= 1e8 and bool((numbers % 1e5 == 0).all()):
             rounded = (
-                f"times of column {name!r} are rounded, as spreadsheets write {low:.1E}: their last digits are lost"
+                f"times of column {name!r} were rounded by a spreadsheet to values such as {low:.1E}: their last"
+                " digits are lost"
             )
             note = rounded if note is None else f"{rounded}; {note}"
         return when, note
@@ -162,10 +166,10 @@ def _from_floats(numbers: Array, name: str, in_order: bool, dates: str | None) -
     divisor, unit = _unit(low, high, name)
     if divisor > 1:
         _one_unit(numbers, divisor, unit, name)
-    elif low >= 0 and high < 10_000 and not in_order:  # many a fraction of a small number: an order would be lost
+    elif low >= 0 and high < 10_000 and not in_order:  # many fractions of a small number: an order would be lost
         raise DataError(
-            f"the times of column {name!r} are fractions from {low:g} to {high:g}, of no unit that can be told;"
-            " give seconds, dates or date-times, or time=False"
+            f"the times of column {name!r} are fractions from {low:g} to {high:g}in an unknown unit; give seconds,"
+            " dates or date-times, or time=False"
         )
     seconds = np.floor(numbers / divisor).astype(np.int64)
     if not unit and is_order(seconds):
@@ -174,18 +178,18 @@ def _from_floats(numbers: Array, name: str, in_order: bool, dates: str | None) -
 
 
 def _one_unit(numbers: Array, divisor: int, unit: str, name: str) -> None:
-    """DataError where some of the numbers are of a smaller unit than the largest."""
+    """Raise DataError if some numbers are in a smaller unit than the largest."""
     other = (numbers > ORDER_LIMIT) & (numbers // divisor < ORDER_LIMIT // 10)
     if other.any():
         row = int(np.argmax(other))
         raise DataError(
-            f"the times of column {name!r} are of several units: {numbers[row]} in row {row + 1} cannot be {unit} like"
-            " the others; write them all in one"
+            f"the times of column {name!r} mix several units: {numbers[row]} in row {row + 1} cannot be {unit} like"
+            " the others; write them all in one unit"
         )
 
 
 def _from_digits(numbers: Array) -> Array | None:
-    """Dates written as the digits of a number; None where one is not a date."""
+    """Return dates written as the digits of a number; None if one is not a date."""
     years, months, days = numbers // 10_000, numbers // 100 % 100, numbers % 100
     if not ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
         return None
@@ -198,8 +202,8 @@ def _from_digits(numbers: Array) -> Array | None:
 
 
 def _digits_with_clock(numbers: Array, low: int, high: int) -> Array | None:
-    """Dates with a time of day as the digits of a number: 2019071123, 201907112316, 20190711231613; None where one is
-    no such time."""
+    """Return dates with a time of day written as the digits of a number: 2019071123, 201907112316, 20190711231613; None
+    if one is not such a time."""
     for digits, pairs in ((100, 1), (10_000, 2), (1_000_000, 3)):
         if low >= 19_000_101 * digits and high <= 21_001_231 * digits + digits:
             days = _from_digits(numbers // digits)
@@ -213,8 +217,8 @@ def _digits_with_clock(numbers: Array, low: int, high: int) -> Array | None:
 
 
 def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Array, str] | None:
-    """Dates as digits with the year last: 31122019, 12312019. None where one is not such a date; DataError where the
-    day cannot be told from the month."""
+    """Return dates as digits with the year last: 31122019, 12312019. Returns None if one is not such a date; raises
+    DataError if day and month are ambiguous."""
     first, second, years = numbers // 1_000_000, numbers // 10_000 % 100, numbers % 10_000
     if (len(numbers) < 5 and dates is None) or (years < 1_900).any() or (years > 2_100).any():
         return None
@@ -251,13 +255,13 @@ def far_times(times: Array, limits: tuple[int, int] | None = None) -> str | None
         return None
     day = np.datetime64(int(times[np.argmax(odd)]), "s").astype("datetime64[D]")
     return (
-        f"{n:,} times are far from the others, such as {day} in row {int(np.argmax(odd)) + 1}: they may stand for none,"
-        " and splits by time take them as they are"
+        f"{n:,} times are far from the others, such as {day} in row {int(np.argmax(odd)) + 1}: they may mean"
+        " 'unknown', but splits by time use them unchanged"
     )
 
 
 def extent(numbers: Array) -> tuple[int, int]:
-    """The lowest and the highest of whole numbers."""
+    """Return the lowest and highest of whole numbers."""
     if len(numbers) < _FEW:
         return int(numbers.min()), int(numbers.max())
     low, high = group_kernels().extent(numbers)
@@ -265,7 +269,7 @@ def extent(numbers: Array) -> tuple[int, int]:
 
 
 _FEW = 1_000_000
-"""Below so many numbers two passes of NumPy are as fast as loading a kernel."""
+"""Below this many numbers, two passes of NumPy are as fast as loading a kernel."""
 
 
 def _unit(lowest: Any, highest: Any, name: str) -> tuple[int, str]:
@@ -274,7 +278,7 @@ def _unit(lowest: Any, highest: Any, name: str) -> tuple[int, str]:
 
 
 def is_order(times: Array) -> bool:
-    """Whether these are numbers that only say the order of the rows: none is negative or a moment after 1973."""
+    """Return whether these numbers only give the order of the rows: none is negative or a time after 1973."""
     return bool(len(times)) and int(times.min()) >= 0 and int(times.max()) < ORDER_LIMIT
 
 

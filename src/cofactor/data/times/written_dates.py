@@ -1,4 +1,4 @@
-"""Dates and times as people write them -> date-times of polars."""
+"""Convert written dates and times to date-times of polars."""
 
 from __future__ import annotations
 
@@ -78,22 +78,28 @@ _YEAR_LAST = r"^(\d{1,2})([/.\-])(\d{1,2})[/.\-](\d{4}|\d{2})" + _CLOCK
 _YEAR_FIRST = r"^(\d{4}|\d{2})([/.\-])(\d{1,2})[/.\-](\d{1,2})" + _CLOCK
 ORDERS = {"dmy": "the day first", "mdy": "the month first", "ymd": "the year first"}
 """Orders of day, month and year in a date of three numbers, in words."""
-NO_DATES, AN_ORDER = "order", "are an order and no dates"
-"""What ``dates`` may be besides, and how that is said."""
+NO_DATES, AN_ORDER = "order", "are an order, not dates"
+"""Another value of ``dates``, and the note for it."""
+
+
+class UnclearOrder(DataError):
+    """The values are dates, but the order of day and month differs among them or is ambiguous."""
 
 
 def check_dates(dates: Any) -> str | None:
-    """``dates``, an order of day, month and year or a form as of strptime; ConfigError for anything else."""
+    """Return ``dates`` if it is an order of day, month and year, or a strptime format. Raises ConfigError for anything
+    else."""
     if dates is None or (isinstance(dates, str) and (dates in ORDERS or dates == NO_DATES or "%" in dates)):
         return dates
     raise ConfigError(
-        f"dates is {dates!r}; it may be 'dmy', 'mdy', 'ymd' (the order of day, month and year), a form such as"
-        " '%d/%m/%Y %H:%M', or 'order' (times are numbers that say the order of rows alone)"
+        f"dates is {dates!r}; it may be 'dmy', 'mdy', 'ymd' (the order of day, month and year), a format such as"
+        " '%d/%m/%Y %H:%M', or 'order' (times are numbers that only give the order of the rows)"
     )
 
 
 def told(note: str | None) -> str | None:
-    """The ``dates`` with which a column would be read as it was, by the note on how it was read; None where any are."""
+    """Return the ``dates`` option with which a column would be read in the same way, from the note on how it was read;
+    None if any option would do."""
     if note is None:
         return None
     if AN_ORDER in note:
@@ -102,7 +108,7 @@ def told(note: str | None) -> str | None:
 
 
 def is_time(values: pl.Series) -> bool:
-    """Whether a column of text holds times in one of the written forms (no numbers)."""
+    """Return whether a column of text holds times in one of the written forms (not numbers)."""
     present = values.drop_nulls()
     present = present.str.strip_chars() if values.dtype == pl.String else present
     if values.dtype != pl.String or not len(present) or not present.str.contains(r"\d").all():
@@ -111,12 +117,14 @@ def is_time(values: pl.Series) -> bool:
         return False
     try:
         return not parse(present, "")[0].null_count()
-    except DataError as error:
-        return "the month" in str(error)
+    except UnclearOrder:
+        return True
+    except DataError:
+        return False
 
 
 def by_form(values: pl.Series, name: str, form: str) -> pl.Series:
-    """Times of the one ``form``; numbers by their digits, with the zeros at the start that numbers lose."""
+    """Parse times in the one ``form``. Numbers are read by their digits, with the leading zeros that they have lost."""
     if values.dtype.is_numeric():
         if values.dtype.is_float():
             values = values.fill_nan(None)
@@ -128,7 +136,7 @@ def by_form(values: pl.Series, name: str, form: str) -> pl.Series:
     bad = parsed.is_null() & text.is_not_null()
     if bad.any():
         row = int(bad.arg_max() or 0)
-        raise DataError(f"row {row + 1} of column {name!r} is {values[row]!r}, which is not of the form dates={form!r}")
+        raise DataError(f"row {row + 1} of column {name!r} is {values[row]!r}, which does not match dates={form!r}")
     return parsed
 
 
@@ -156,12 +164,12 @@ _ZONES = {
     "NZST": "+12:00",
     "NZDT": "+13:00",
 }
-"""Offsets of zones by their short names; left out are those that stand for several (CST, IST, BST)."""
+"""UTC offsets by the short names of time zones, without ambiguous names (CST, IST, BST)."""
 _ZONED = r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(" + "|".join(_ZONES) + r")( \d{4})?$"
 
 
 def _offsets(text: pl.Series) -> pl.Series:
-    """The same with an offset where a time has the short name of a zone, or GMT+1."""
+    """Replace the short name of a time zone, or GMT+1, by its offset."""
     text = text.str.replace(r" ?(?:UTC|GMT)([+-])(\d)$", " ${1}0$2:00")
     text = text.str.replace(r" ?(?:UTC|GMT)([+-]\d{2}):?(\d{2})$", " $1:$2")
     zones = text.str.extract(_ZONED, 2)
@@ -185,13 +193,14 @@ _MONTH = r"(?i)^((?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)[\s,-
 
 
 def _present(values: pl.Series) -> pl.Series:
-    """Text without blanks around it; null where it stands for a missing value."""
+    """Return text without blanks around it, null where it means a missing value."""
     text = values.str.strip_chars()
     return text.set(text.is_in(["", "\\N", "NULL", "null", "NaN", "nan", "NaT", "None", "NA"]), None)
 
 
 def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Series, str | None]:
-    """Text as numbers or date-times; null where the text is null or blank. And a note where the form was guessed."""
+    """Parse text as numbers or date-times, null where the text is null or blank. Also return a note if the form was
+    guessed."""
     text = _present(values)
     present = text.drop_nulls()
     if not len(present):
@@ -229,7 +238,7 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
             continue
         parsed = _datetimes(text, form)
         day = form.split("%H")[0].rstrip(" T:")
-        if day != form and parsed.null_count() > text.null_count():  # a date alone here and there
+        if day != form and parsed.null_count() > text.null_count():  # some dates without a time of day
             parsed = parsed.zip_with(parsed.is_not_null(), _datetimes(text, day).cast(parsed.dtype))
         bad = parsed.is_null() & text.is_not_null()
         if not bad.any():
@@ -239,7 +248,7 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
     if unlike is not None:
         raise DataError(f"row {unlike[0] + 1} of column {name!r} is not a time like the others: {unlike[1]!r}")
     shown = _present(values).drop_nulls()[0]
-    raise DataError(f"column {name!r} has no times that can be read, such as {shown!r}; write ISO dates or seconds")
+    raise DataError(f"column {name!r} holds no readable times, such as {shown!r}; write ISO dates or seconds")
 
 
 def _datetimes(text: pl.Series, form: str) -> pl.Series:
@@ -252,14 +261,14 @@ def _datetimes(text: pl.Series, form: str) -> pl.Series:
         )
     except pl.exceptions.PolarsError:
         return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
-    if "%Y" in form and (short := (found.dt.year() < 1_000).fill_null(False)).any():  # 11-Jul-19 is not of the year 19
+    if "%Y" in form and (short := (found.dt.year() < 1_000).fill_null(False)).any():  # 11-Jul-19 is not in the year 19
         found = found.set(short, None)
     return found
 
 
 def _written(text: pl.Series, present: pl.Series, name: str, dates: str | None) -> tuple[pl.Series, str | None] | None:
-    """Dates of three numbers, the year last (12/31/2019 8:26, 31.12.2019, 1-2-19) unless ``dates`` says otherwise; None
-    where they are none."""
+    """Parse dates of three numbers, with the year last (12/31/2019 8:26, 31.12.2019, 1-2-19) unless ``dates`` gives
+    another order; None if they are not such dates."""
     form = _YEAR_FIRST if dates == "ymd" else _YEAR_LAST
     if not present.head(1).str.contains(form)[0]:
         return None
@@ -300,15 +309,15 @@ def _written(text: pl.Series, present: pl.Series, name: str, dates: str | None) 
     bad = found.is_null() & text.is_not_null()
     if bad.any():
         row = int(bad.arg_max() or 0)
-        asked = f" with {ORDERS[order]}, as dates={order!r} says" if dates == order else ""
+        asked = f" with {ORDERS[order]}, as dates={order!r} demands" if dates == order else ""
         raise DataError(f"row {row + 1} of column {name!r} is not a date{asked}: {text[row]!r}")
     guessed = dates is None and mark.drop_nulls()[0] != "."
     return found, f"times of column {name!r} are dates with {ORDERS[order]}" if guessed else None
 
 
 def _one_order(text: pl.Series, numbers: list[pl.Series], mark: pl.Series, short: bool, name: str) -> str:
-    """The order of all dates, each writing (01/02/2019, 01.02.2019) looked at by itself: people who write differently
-    may mean differently. DataError where the writings are not of one order, or one of them does not tell."""
+    """Return the order of all dates. Each notation (01/02/2019, 01.02.2019) is examined by itself, because its writers
+    may mean another order. Raises DataError if the notations differ in order, or if one of them is ambiguous."""
     orders: dict[str, str] = {}
     for one in mark.drop_nulls().unique(maintain_order=True):
         rows = (mark == one).fill_null(False)
@@ -317,16 +326,17 @@ def _one_order(text: pl.Series, numbers: list[pl.Series], mark: pl.Series, short
         shown = [
             f"{text.filter((mark == one).fill_null(False))[0]!r} ({ORDERS[order]})" for one, order in orders.items()
         ]
-        raise DataError(
-            f"the dates of column {name!r} are written in several ways, of different orders by their numbers:"
-            f" {' and '.join(shown)}; write ISO dates (2019-12-31), or say dates='dmy' or dates='mdy' for all of them"
+        raise UnclearOrder(
+            f"the dates of column {name!r} are written in several ways with different orders:"
+            f" {' and '.join(shown)}; write ISO dates (2019-12-31), or set dates='dmy' or dates='mdy' for all of them"
         )
     return next(iter(orders.values()))
 
 
 def _order_of(text: pl.Series, numbers: list[pl.Series], mark: str, short: bool, name: str) -> str:
-    """``dmy``, ``mdy`` or (where years are ``short``, of two digits) ``ymd``: the only order in which all are dates of
-    the past; with points between them ``dmy`` where it is one of those. DataError where none is, or several are."""
+    """Return ``dmy``, ``mdy`` or (if years are ``short``, of two digits) ``ymd``: the only order in which all are dates
+    of the past. With points between the numbers, ``dmy`` wins if it is one of several. Raises DataError if there is
+    none, or if several remain."""
     first, middle, last = numbers
     day_first, month_first = bool((first > 12).any()), bool((middle > 12).any())
     now = dt.date.today().year + 1
@@ -344,20 +354,20 @@ def _order_of(text: pl.Series, numbers: list[pl.Series], mark: str, short: bool,
         fits = ["ymd"]
     if not fits:
         row = int((first > 12).arg_max() or 0)
-        raise DataError(
-            f"the dates of column {name!r} are of two forms: some have the month first, but row {row + 1} is"
+        raise UnclearOrder(
+            f"the dates of column {name!r} have two forms: some have the month first, but row {row + 1} is"
             f" {text[row]!r}; write ISO dates (2019-12-31)"
         )
     if mark == "." and "dmy" in fits:
         return "dmy"
     if len(fits) > 1:
-        raise DataError(either_order(name, text.drop_nulls()[0]))
+        raise UnclearOrder(either_order(name, text.drop_nulls()[0]))
     return fits[0]
 
 
 def either_order(name: str, shown: str) -> str:
     return (
-        f"the day cannot be told from the month in the dates of column {name!r}, such as {shown!r}; say dates='dmy' or"
+        f"day and month are ambiguous in the dates of column {name!r}, such as {shown!r}; set dates='dmy' or"
         " dates='mdy' where the table is read (on the command line --dates dmy), write ISO dates (2019-12-31), or pass"
         " time=False"
     )

@@ -1,1 +1,1 @@
-"""What several models share: configs, alternating least squares, rankers over histories, stored arrays."""
+"""Shared parts of the models: configs, alternating least squares, rankers over histories, stored arrays."""

@@ -1,4 +1,4 @@
-"""Rows that count less with age: the half-life of rankers, and popularity of late."""
+"""Row weights that decrease with age: the half-life of rankers, and recent popularity."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ DAY = 86_400
 
 
 def half_life_option() -> Any:
-    """The config field of rankers whose rows may weigh less with age."""
-    return option(0.0, "days after which a row counts half; 0: rows of any age count the same")
+    """Return the config field of rankers whose row weights can decrease with age."""
+    return option(0.0, "days after which a row counts half; 0: age does not matter")
 
 
 def half_life_of(config: Any) -> float:
-    """The config's half-life in days; 0 (no decay) where it has no such option."""
+    """Return the config's half-life in days; 0 (no decay) without such an option."""
     return float(getattr(config, "half_life", 0.0))
 
 
 def check_half_life(half_life: float) -> None:
-    """ConfigError unless it is a number of days, or 0."""
+    """Raise ConfigError unless it is a number of days, or 0."""
     if not half_life >= 0:
         raise ConfigError(f"half_life is {half_life}; it must be 0 or more days")
 
 
 def check_timed(name: str, half_life: float, data: Interactions) -> None:
-    """ConfigError where a half-life is set and the data have no times."""
+    """Raise ConfigError if a half-life is set and the data have no times."""
     if half_life and data.times is None:
         raise ConfigError(f"{name} with a half_life needs times; name the time column, or set half_life=0")
 
 
 def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
-    """The same rows, each entry's value halved with every ``half_life`` days of age: seen from ``newest`` (seconds), or
-    from the newest entry of its row. Without a half-life or times nothing changes.
+    """Return the same rows, with each entry's value halved for every ``half_life`` days of age.
 
-    A user's own list depends on how old the entries are relative to each other; what all users say of an item depends
-    on how old they are today.
+    Age is measured from ``newest`` (seconds), or from the newest entry of the row. Without a half-life or times nothing
+    changes. A user's own list depends on the entries' ages relative to each other; the weight of a row for its item
+    depends on its age today.
     """
     if not half_life or rows.order is None or not len(rows.indices):
         return rows
@@ -58,8 +58,8 @@ def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
 
 
 def popularity(data: Interactions, half_life: float = 0.0) -> Array:
-    """float32 (n_items,): rows of each item by their weights, dislikes apart, over those of the most popular one; rows
-    count less with age where there is a half-life."""
+    """Return float32 (n_items,): the weight of each item's rows, without dislikes, divided by that of the most popular
+    item. With a half-life, older rows count less."""
     liked = liked_rows(data.values, data.kind)
     data = data if liked is None else data.take(liked)
     if not half_life or data.times is None or not len(data):
@@ -71,6 +71,6 @@ def popularity(data: Interactions, half_life: float = 0.0) -> Array:
 
 
 def popularity_of(counts: Array) -> Array:
-    """The same from the number of rows of each item."""
+    """Return the same from the number of rows of each item."""
     shares = counts.astype(np.float32)
     return shares / max(float(shares.max(initial=0)), 1.0)

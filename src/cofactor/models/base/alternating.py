@@ -1,7 +1,7 @@
-"""The two sides (users, items) of a factorisation that is solved row by row, and the variances that go with them.
+"""The two sides (users, items) of a factorisation that is solved row by row, and their variances.
 
-Variational Bayes with independent factors (Lim & Teh 2007): every number of a table has a value and a variance; the
-noise and the prior variance of each column are measured again after each sweep.
+Variational Bayes with independent factors (Lim & Teh 2007): every number of a table has a value and a variance. The
+noise and the prior variance of each column are estimated after each sweep.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from cofactor.models.base.biased_factors import BiasedFactors
 Array = NDArray[Any]
 
 INITIAL_SD = 0.4
-"""Standard deviation of the factors to begin with, for ratings whose residuals have a variance of one."""
+"""Initial standard deviation of the factors, for residuals of variance 1."""
 FIRST_BIAS = {"user": 1 / 4, "item": 1 / 2}
-"""The variance of the biases to begin with, as shares of what they leave."""
+"""Initial variances of the biases, as shares of the residual variance."""
 BIAS_PSEUDO_COUNTS = (4.0, 2.0)
-"""Pseudo-ratings at the mean added to each user and item, for the biases to begin with."""
+"""Pseudo-ratings at the mean added to each user and item, for the initial biases."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """``table`` (n, k + 1): factors, then bias; ``spread``: their variances, ``centre``: what the prior expects of them
-    (each with no rows where there is none). float32; ``prior`` float64 (k + 1,): the prior's variances."""
+    """One side. ``table`` (n, k + 1): factors, then bias; ``spread``: their variances; ``centre``: their prior means
+    (``spread`` and ``centre`` have no rows if unused). float32; ``prior`` float64 (k + 1,): the prior variances."""
 
     ratings: CSR
     table: Array
@@ -41,24 +41,25 @@ class Side:
     centre: Array
 
     def ridge(self, noise: float) -> Array:
-        """float32 (k + 1,): noise over prior variance."""
+        """Return float32 (k + 1,): noise divided by prior variance."""
         return ridge_of(noise, self.prior)
 
     def measure(self, floor: float) -> None:
-        """Set the prior's variances to the mean squares around the centre, uncertainty included."""
+        """Set the prior variances to the mean squares around the centre, uncertainty included."""
         squares = total(square_nodes(self.table, self.spread, self.centre))
         self.prior[:] = measured_prior(squares, len(self.table), floor)
 
 
 def ridge_of(noise: float, prior: Array) -> Array:
-    """float32 (k + 1,): noise over prior variance."""
+    """Return float32 (k + 1,): noise divided by prior variance."""
     return np.asarray(noise / prior, dtype=np.float32)
 
 
 def square_nodes(table: Array, spread: Array, centre: Array, first: int = 0) -> list[Node]:
-    """Sums over rows, float64 (k + 1,), of the squares around the centre plus the variances, as in ``kernels/sums.py``.
+    """Return sums over rows, float64 (k + 1,), of the squares around the centre plus the variances, as in
+    ``kernels/sums.py``.
 
-    ``first``: the number of the first chunk, where the table is a block of a larger one.
+    ``first``: the number of the first chunk, if the table is a block of a larger one.
     """
 
     def of(part: slice) -> Array:
@@ -70,30 +71,34 @@ def square_nodes(table: Array, spread: Array, centre: Array, first: int = 0) -> 
 
 
 def measured_prior(squares: Array | None, n: int, floor: float) -> Array:
-    """float64 (k + 1,): the prior's variances, from the sums of squares of ``n`` rows."""
+    """Return float64 (k + 1,): the prior variances, from the sums of squares of ``n`` rows."""
     if squares is None:
         return np.asarray(floor)
     return np.asarray(squares / max(n, 1) + prior_floor(len(squares), floor))
 
 
 def prior_floor(d: int, floor: float) -> Array:
-    """float64 (d,): the floor of the prior's variances, of the factors and then of the bias. A bias has the unit of the
-    ratings, factors its square root: so ratings learn the same in any unit."""
+    """Return float64 (d,): the floor of the prior variances, for the factors and then for the bias.
+
+    A bias has the unit of the ratings, and factors its square root, so learning does not depend on the unit of the
+    ratings.
+    """
     return np.append(np.full(d - 1, 1e-3 * floor**0.5), floor)
 
 
 def measured_noise(error: float, uncertainty: float, n: float, floor: float) -> float:
-    """The variance of the noise, from the squared errors of ratings of the weight ``n`` and what the variances add."""
+    """Return the noise variance, from the squared errors of ratings of total weight ``n`` and their posterior
+    uncertainty."""
     return float((error + uncertainty) / n + floor)
 
 
 def initial_variance(left: float) -> float:
-    """The variance of the factors to begin with, where biases leave a variance of ``left``."""
+    """Return the initial variance of the factors, if biases leave a variance of ``left``."""
     return float(INITIAL_SD**2 * left**0.5)
 
 
 def first_prior(side: str, d: int, left: float) -> Array:
-    """float64 (d,): the prior's variances before anything is measured."""
+    """Return float64 (d,): the prior variances before anything is estimated."""
     return np.append(np.full(d - 1, initial_variance(left)), left * FIRST_BIAS[side]) + prior_floor(
         d, noise_floor(left)
     )
@@ -110,15 +115,15 @@ def solve_side(
     *,
     errors: bool = False,
 ) -> Array:
-    """Solve all rows of a side on several threads, ``other`` and ``spread`` being the other side's table and variances.
+    """Solve all rows of a side on several threads. ``other`` and ``spread`` are the other side's table and variances.
 
-    Gives float64 (2,), with ``errors``: the sum of squared errors, and what the variances add to its expectation.
+    Returns float64 (2,) if ``errors``: the sum of squared errors, and the variances' contribution to its expectation.
     """
     r = side.ratings
     measured = np.zeros((len(side.table) if errors else 0, 2))
     values = r.values - np.float32(mean)
     offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
-    # arrays of a loaded model are read-only, which would be another type to compile the kernel for
+    # arrays of a loaded model are read-only: a second type, for which the kernel would be compiled again
     spread, ridge = np.require(spread, requirements="W"), np.require(ridge, requirements="W")
     given = (
         r.indptr,
@@ -144,7 +149,8 @@ def solve_side(
 def begin_sides(
     model: BiasedFactors, data: Interactions, rng: np.random.Generator, *, variances: bool, centres: bool
 ) -> tuple[Side, Side, float]:
-    """Users, items, and the variance that biases alone leave: random factors; biases from two sweeps without them."""
+    """Return users, items, and the residual variance of biases alone. Factors are random; biases come from two sweeps
+    without factors."""
     model.begin(data)
     mean, _, users, items = model.tables()
     biases = {"user": np.zeros(data.n_users), "item": np.zeros(data.n_items)}
@@ -164,5 +170,5 @@ def begin_sides(
 
 
 def noise_floor(variance: float) -> float:
-    """No variance is taken to be below this, so that ratings without noise can be learned too."""
+    """Return the least value of a variance, so that ratings without noise can be learned too."""
     return 1e-6 * max(variance, 1e-20)

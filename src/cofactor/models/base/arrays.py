@@ -1,4 +1,4 @@
-"""What the models share: rows for codes that may be -1, checks on configs and on a state that was read, terms."""
+"""Shared helpers of the models: rows for codes that may be -1, checks of configs and of stored states, terms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def at(table: Array, codes: Array) -> Array:
-    """The rows of ``table`` at these codes; zeros where a code is -1 (an id never seen)."""
+    """Return the rows of ``table`` at these codes, zeros where a code is -1 (an unknown id)."""
     codes = np.asarray(codes)
     if not len(table):
         return np.zeros((len(codes), *table.shape[1:]), dtype=table.dtype)
@@ -25,16 +25,16 @@ def at(table: Array, codes: Array) -> Array:
 
 
 def fitted(table: Array | None, name: str) -> Array:
-    """The array, or NotFittedError where the model has not learned anything yet."""
+    """Return the array, or raise NotFittedError if the model has not learned anything yet."""
     if table is None:
-        raise NotFittedError(f"{name} has not learned anything yet; train it before asking it for a result")
+        raise NotFittedError(f"{name} is not trained yet; train it first")
     return table
 
 
 def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int | None, ...]) -> Array:
-    """One array of a state that was read: it is there, of this dtype and shape (None: any length), and finite.
+    """Return one array of a stored state, of this dtype and shape (None: any length), and finite.
 
-    Raises BundleError where it is not.
+    Raises BundleError otherwise.
     """
     if name not in state:
         raise BundleError(f"the saved model lacks the array {name!r}; save it again from the original")
@@ -44,22 +44,24 @@ def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int |
     if array.ndim != len(shape) or any(w is not None and w != n for w, n in zip(shape, array.shape, strict=True)):
         wanted = tuple("any" if n is None else n for n in shape)
         raise BundleError(f"the array {name!r} of the saved model has the shape {array.shape}, not {wanted}")
-    # Arrays of a large mapped file are not scanned: reading all of it is what was to be avoided.
+    # Arrays of a large mapped file are not scanned, so that it need not be read completely.
     if array.dtype.kind == "f" and not isinstance(array.base, np.memmap) and not np.isfinite(array).all():
-        raise BundleError(f"the array {name!r} of the saved model holds values that are no finite numbers")
+        raise BundleError(f"the array {name!r} of the saved model holds values that are not finite numbers")
     return array
 
 
 def stored_range(state: Mapping[str, Array]) -> Array:
-    """The array ``range`` of a state: float32 (2,), the lowest and highest rating of the training data."""
+    """Return the array ``range`` of a state: float32 (2,), the lowest and highest rating of the training data."""
     found = stored(state, "range", np.float32, (2,))
     if found[0] > found[1]:
-        raise BundleError(f"the array 'range' of the saved model is upside down: {found[0]} to {found[1]}")
+        raise BundleError(
+            f"the array 'range' of the saved model has its bounds in the wrong order: {found[0]} to {found[1]}"
+        )
     return found
 
 
 def clipped_terms(named: Mapping[str, float], limits: Array) -> Terms:
-    """Terms that sum to the prediction: with ``clip to the scale`` where they alone would leave the range."""
+    """Return terms that sum to the prediction, with ``clip to the scale`` if their sum would leave the range."""
     names, values = tuple(named), np.array(list(named.values()), dtype=np.float64)
     total = float(values.sum())
     clip = min(max(total, float(limits[0])), float(limits[1])) - total
@@ -69,7 +71,7 @@ def clipped_terms(named: Mapping[str, float], limits: Array) -> Terms:
 
 
 def check_at_least(config: Any, **bounds: float) -> None:
-    """ConfigError for the first field of a config that is below its bound, or no finite number."""
+    """Raise ConfigError for the first field of a config that is below its bound or not finite."""
     for name, low in bounds.items():
         value = getattr(config, name)
         if not (isinstance(value, (int, float)) and np.isfinite(value) and value >= low):

@@ -1,10 +1,10 @@
-"""Rankers start from the average user, weighed by how little is known of the one who asks.
+"""Rankers start from the average user, weighted by how little is known of the present user.
 
-Of a user with one to three entries the scores of a ranker are mostly chance: their lists are worse than popularity's.
-So the scores of the average user are added, spread over the items as the scores of a single entry are, and weighed by
-:func:`start_weight`: as much as one entry beside one, hardly anything beside fifty. They weigh more, the more of the
-users have the most popular items (:func:`trust`): what everybody has says more than one entry does. (Found on the
-training rows of four tables, for five models alike: with that spread one weight suits them all.)
+For a user with one to three entries, the scores of a ranker are mostly chance: such lists are worse than popularity.
+Therefore the scores of the average user are added. They are scaled to the spread of the scores of a single entry, and
+weighted by :func:`start_weight`: as much as one entry beside one entry, hardly anything beside fifty. The weight grows
+if many users have the most popular items (:func:`trust`), because popularity then tells more than one entry does.
+(Found on the training rows of four tables, for five models: with that spread, one weight suits them all.)
 """
 
 from __future__ import annotations
@@ -20,32 +20,38 @@ from cofactor.data.interactions import CSR
 Array = NDArray[Any]
 
 SAMPLE, BLOCK = 400, 2_000_000
-"""Single entries whose scores are looked at, and scores held at a time."""
+"""Number of single entries in the sample, and of scores held at a time."""
 MOST = 8.0
-"""How many times the average is spread wider, at most: where all items are alike popular, what tells them is chance."""
+"""Maximal scaling of the average: if all items are equally popular, their differences are chance."""
 TOP, TRUST = 10, (0.8, 4.0)
-"""So many popular items say how alike users are; and what their share of the users makes of the average's weight."""
+"""Number of popular items that measure how similar users are, and the effect of their share of the users on the
+weight."""
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 def start_weight(counts: Array) -> Array:
-    """float32 (n,): what the average user weighs beside so many entries: ``3 / (2 + count)``, 1 beside one entry."""
+    """Return float32 (n,): the weight of the average user beside this many entries: ``3 / (2 + count)``, 1 beside one
+    entry."""
     return (3.0 / (2.0 + np.asarray(counts, dtype=np.float64))).astype(np.float32)
 
 
 def trust(item_counts: Array, n_users: int) -> float:
-    """How much more than one entry the average user weighs: 1 where few users have the ten most popular items, or as
-    many have every other item; nearly 3 where half of them do. ``item_counts``: entries of each item; ``n_users``:
-    users with entries."""
+    """Return how much more than one entry the average user weighs.
+
+    It is 1 if few users have the ten most popular items, or if as many have every other item; nearly 3 if half of them
+    do. ``item_counts``: entries of each item; ``n_users``: users with entries.
+    """
     shares = np.sort(np.asarray(item_counts, dtype=np.float64))[-TOP:] / max(n_users, 1)
     others = float(np.mean(item_counts)) / max(n_users, 1) if len(shares) else 0.0
     return max(TRUST[0] + TRUST[1] * float((shares - others).mean()), 1.0) if len(shares) else 1.0
 
 
 def average_scores(rows: CSR, summed: Callable[[CSR], Array]) -> Array:
-    """float32 (n_items,): the scores of the mean entry of ``rows``, as far spread as those of a single entry are (the
-    median of a sample), times the :func:`trust` in them. ``summed``: rows -> the sums of what their entries add to each
-    item."""
+    """Return float32 (n_items,): the scores of the mean entry of ``rows``, times :func:`trust`.
+
+    They are scaled to the spread of the scores of a single entry (the median of a sample). ``summed``: rows -> the sums
+    of their entries' contributions to each item.
+    """
     n, total = rows.n_cols, len(rows.indices)
     if not total:
         return np.zeros(n, dtype=np.float32)
@@ -63,9 +69,9 @@ def average_scores(rows: CSR, summed: Callable[[CSR], Array]) -> Array:
 
 
 def spread_as(average: Array, singles: Array, spread: float, chance: float) -> Array:
-    """``average``, whose scores deviate by ``spread``, times what makes that the median of ``singles`` (those above 0).
+    """Scale ``average``, whose scores deviate by ``spread``, to the median deviation of ``singles`` (those above 0).
 
-    Less, the more of ``spread`` is chance: that of as many users alone would deviate by ``chance``.
+    The scale is smaller, the more of ``spread`` is chance: the deviation that as many random users have is ``chance``.
     """
     some = singles[singles > 0]
     factor = min(float(np.median(some)) / spread, MOST) if len(some) and spread > 0 else 0.0
@@ -74,10 +80,10 @@ def spread_as(average: Array, singles: Array, spread: float, chance: float) -> A
 
 
 def one_row(indices: Array, values: Array, n_cols: int) -> CSR:
-    """A history as sparse rows."""
+    """Return a history as sparse rows."""
     return CSR(np.array([0, len(indices)], dtype=np.int64), indices, values, _NO_ROWS, n_cols)
 
 
 def alone(rows: CSR, at: Array) -> CSR:
-    """Some entries, each a history of its own."""
+    """Return some entries, each as a history of its own."""
     return CSR(np.arange(len(at) + 1, dtype=np.int64), rows.indices[at], rows.values[at], _NO_ROWS, rows.n_cols)

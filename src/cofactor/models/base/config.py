@@ -1,6 +1,6 @@
-"""What a model's parameters are: a frozen dataclass, the single source of names, defaults, help and search ranges.
+"""A model's parameters: a frozen dataclass, the single source of names, defaults, help and search ranges.
 
-The command line makes its flags from it, bundles write it as JSON, ``cofactor.tune`` searches its ranges.
+The command line makes its flags from it, bundles store it as JSON, and ``cofactor.tune`` searches its ranges.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from cofactor.errors import ConfigError, did_you_mean
 
 
 class Search(NamedTuple):
-    """Where tuning looks: between ``low`` and ``high`` (evenly in the logarithm with ``log``), or among ``choices``."""
+    """Where tuning searches: between ``low`` and ``high`` (uniformly in the logarithm with ``log``), or among
+    ``choices``."""
 
     low: float = 0.0
     high: float = 0.0
@@ -26,7 +27,7 @@ class Search(NamedTuple):
 
 @runtime_checkable
 class ContinuedConfig(Protocol):
-    """Configs that change where training begins with what an earlier model learned."""
+    """Configs with changes for training that starts from an earlier model."""
 
     def continued(self) -> dict[str, Any]: ...
 
@@ -34,7 +35,7 @@ class ContinuedConfig(Protocol):
 class GradientConfig:
     """Base of the configs of models that learn by gradient steps. ``decays``: the rate follows a cycle, with decay.
 
-    Such a model overfits when it goes on from trained vectors for as long as from random ones (``warp`` lost 7 % of
+    Such a model overfits if it continues from trained vectors for as long as from random ones (``warp`` lost 7 % of
     NDCG@10 on ml-100k).
     """
 
@@ -43,20 +44,23 @@ class GradientConfig:
     decays: ClassVar[bool] = False
 
     def continued(self) -> dict[str, Any]:
-        """What a run that begins with trained vectors changes: a fifth of the epochs (at least two), at a quarter of
-        the learning rate (a tenth where it decays)."""
+        """Return the changes for a run that starts from trained vectors: a fifth of the epochs (at least two), at a
+        quarter of the learning rate (a tenth if it decays)."""
         epochs = max(min(2, self.epochs), self.epochs // 5)
         return {"epochs": epochs, "lr": self.lr / (10 if self.decays else 4)}
 
 
 def option(default: Any, help: str, search: Search | None = None, *, endless: bool = False) -> Any:
-    """A config field: its default, one line of help, and where tuning may look for better values (None: nowhere).
-    ``endless``: a number that may be infinite."""
+    """Return a config field: its default, one line of help, and its search range for tuning (None: not searched).
+
+    ``endless``: the number may be infinite.
+    """
     return dataclasses.field(default=default, metadata={"help": help, "search": search, "endless": endless})
 
 
 def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
-    """A config from keywords; ConfigError names what does not exist. Lists become tuples (JSON has none)."""
+    """Return a config from keywords. ConfigError names unknown ones. Lists become tuples, because JSON has no
+    tuples."""
     names = [f.name for f in dataclasses.fields(cls)]
     for name in values:
         if name not in names:
@@ -66,8 +70,8 @@ def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
 
 
 def parse_value(field: dataclasses.Field[Any], text: str, name: str | None = None) -> Any:
-    """The value of a parameter that was typed, by the type of its default; ConfigError (which calls it ``name``)
-    where it cannot be one."""
+    """Parse the typed value of a parameter, by the type of its default. Raises ConfigError (which calls it ``name``) if
+    it cannot be parsed."""
     lowered, default, name = text.lower(), field.default, name or field.name
     if isinstance(default, bool) and lowered in ("true", "false", "yes", "no"):
         return lowered in ("true", "yes")
@@ -83,8 +87,8 @@ def parse_value(field: dataclasses.Field[Any], text: str, name: str | None = Non
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """``value`` in Python's own types, where it has the field's type; ConfigError where it has not. What it may be
-    beyond that is the config's own to say."""
+    """Return ``value`` in Python's own types if it has the field's type; otherwise raise ConfigError. The config itself
+    checks the permitted values."""
     name, kind = field.name, str(getattr(field.type, "__name__", field.type))
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()

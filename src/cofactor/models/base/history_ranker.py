@@ -1,7 +1,7 @@
-"""Base of rankers whose score is a sum over the history: what each of its items adds.
+"""Base of rankers whose score is a sum over the history: each of its items contributes.
 
-Every ranker gives a user that it knows nothing about (code -1, or an empty history) the popularity of the
-items as scores. An item code of -1 scores zero.
+Every ranker gives a user without any information (code -1, or an empty history) the items' popularity as scores. An
+item code of -1 scores zero.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ from cofactor.models.base.strength import strength_of, weighted
 Array = NDArray[Any]
 
 _BLOCK = 1024
-"""Users scored at a time where pairs are asked for."""
+"""Number of users scored at a time for pairs."""
 
 
 def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
-    """float32 (n,): scores of aligned users and items, by whole rows of ``scores(users)``; 0 for an unknown item."""
+    """Return float32 (n,): scores of aligned users and items, from whole rows of ``scores(users)``; 0 for an unknown
+    item."""
     users, items = np.asarray(users), np.asarray(items)
     out = np.zeros(len(users), dtype=np.float32)
     who, row = np.unique(users, return_inverse=True)
@@ -56,33 +57,34 @@ def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
 
 
 class ScoresAsState:
-    """A ranker whose state of a user is the row of scores itself."""
+    """A ranker whose user state is the row of scores itself."""
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), n_items): their scores."""
+        """Return float32 (len(users), n_items): their scores."""
         raise NotImplementedError
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,): scores of pairs; only their order within a user means something."""
+        """Return float32 (n,): scores of pairs. They are comparable only within a user."""
         return scored_pairs(self.scores, users, items)
 
     def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items)."""
+        """Return float32 (len(users), n_items)."""
         return self.user_state(users)
 
 
 class HistoryRanker(ScoresAsState):
-    """Base of ``ease``, ``slim`` and ``item-cosine``: the score of an item is what each item of the history adds to it.
+    """Base of ``ease``, ``slim`` and ``item-cosine``: the score of an item is the sum of the contributions of the
+    history's items.
 
-    ``weights`` is float32 (n_items, n_items), dense or CSR; row ``i`` says what having item ``i`` adds to each other.
-    ``history`` holds the training rows. A user's state is the row of scores itself.
+    ``weights`` is float32 (n_items, n_items), dense or CSR. Row ``i`` holds the contributions of item ``i`` to each
+    other item. ``history`` holds the training rows. A user's state is the row of scores itself.
     """
 
     name: ClassVar[str]
     task: ClassVar[Task] = "ranking"
     kind: ClassVar[Kind] = "solve"
     ordered: ClassVar[bool] = False
-    """Whether the times of the training rows are kept, with a half-life or without."""
+    """Whether the times of the training rows are always kept, even without a half-life."""
     weighs_rows: ClassVar[bool] = True
     from_average: ClassVar[bool] = True
     """Whether scores start from the average user (``base/average.py``)."""
@@ -99,16 +101,16 @@ class HistoryRanker(ScoresAsState):
 
     @property
     def worth(self) -> Array | None:
-        """float32 (n_items,): what a row of each item weighs (``base/propensity.py``); None: all the same."""
+        """float32 (n_items,): the weight of a row of each item (``base/propensity.py``); None: all 1."""
         power = propensity_of(self.config)
         if power and self._worth is None:
             self._worth = item_worth(fitted(self.popularity, self.name), power)
         return self._worth
 
     def begin(self, data: Interactions) -> CSR:
-        """Keep what scoring needs of the training data; returns the users' rows with weights for ratings.
+        """Keep the training data that scoring needs. Returns the users' rows with weights instead of ratings.
 
-        ConfigError where a half-life is set and there are no times.
+        Raises ConfigError if a half-life is set and there are no times.
         """
         half_life = half_life_of(self.config)
         check_timed(self.name, half_life, data)
@@ -122,7 +124,8 @@ class HistoryRanker(ScoresAsState):
         return aged(rows, half_life, newest)
 
     def solving(self, rows: CSR, solve: Callable[[], None]) -> SolveStepper:
-        """A stepper that finds the weights by ``solve``, then what the average user adds; ``rows``: from ``begin``."""
+        """Return a stepper that finds the weights by ``solve``, then the scores of the average user. ``rows``: from
+        ``begin``."""
 
         def work() -> None:
             solve()
@@ -132,7 +135,8 @@ class HistoryRanker(ScoresAsState):
 
     @classmethod
     def assembled(cls, config: Any, weights: CSR, history: CSR, popularity: Array, limits: Array) -> State:
-        """The state of a model whose parts were found elsewhere; what the average user adds comes from them."""
+        """Return the state of a model whose parts were computed elsewhere. The scores of the average user are computed
+        from them."""
         model = cls(config)
         model.weights, model.history = weights, history._replace(order=None)
         model.popularity, model.range = popularity, limits
@@ -140,22 +144,22 @@ class HistoryRanker(ScoresAsState):
         return model.state()
 
     def rows_of(self, histories: CSR) -> CSR:
-        """Histories with weights for ratings, and for their age."""
+        """Return histories with weights instead of ratings, and weights for their age."""
         limits = fitted(self.range, self.name)
         rows = debiased(weighted(histories, limits, self.config.min_rating_weight), self.worth)
         return aged(rows, half_life_of(self.config))
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), n_items): their scores."""
+        """Return float32 (len(users), n_items): their scores."""
         users = np.asarray(users)
         fitted(self.popularity, self.name)
         assert self.history is not None
-        empty = self.history.n_rows  # a row of its own for users never seen
+        empty = self.history.n_rows  # an extra row for unknown users
         padded = self.history._replace(indptr=np.append(self.history.indptr, self.history.indptr[-1]))
         return self.fold_in(padded.take(np.where(users < 0, empty, users)))
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, n_items): the scores of users with these ratings."""
+        """Return float32 (n, n_items): the scores of users with these ratings."""
         popular, rows = fitted(self.popularity, self.name), self.rows_of(histories)
         out = self.summed(rows)
         out += start_weight(histories.counts)[:, None] * fitted(self.average, self.name)
@@ -163,31 +167,34 @@ class HistoryRanker(ScoresAsState):
         return out
 
     def summed(self, rows: CSR) -> Array:
-        """float32 (n, n_items): the sums of what the entries of weighted rows add to each item."""
+        """Return float32 (n, n_items): the sums of the contributions of weighted rows to each item."""
         if self.weights is None:
-            raise NotFittedError(f"{self.name} has not learned anything yet; train it before asking it for a result")
+            raise NotFittedError(f"{self.name} is not trained yet; train it first")
         return times(rows, self.weights)
 
     def average_part(self, history: CSR, items: Array) -> Array:
-        """float64 (len(items),): what the average user adds to the scores of the one history."""
+        """Return float64 (len(items),): the average user's contribution to the scores of one history."""
         weight = start_weight(history.counts)[0] if len(history.indices) else np.float32(0.0)
         return np.asarray(weight * fitted(self.average, self.name)[np.asarray(items)], dtype=np.float64)
 
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
-        """float64 (len(items), 1 + len(positions)): a score is what the average user adds and a sum over the history,
-        so that an entry's part is its summand. (What the average user adds stays as it is.)"""
+        """Return float64 (len(items), 1 + len(positions)).
+
+        A score is the average user's contribution plus a sum over the history, so an entry's part is its summand. The
+        average user's contribution is kept unchanged.
+        """
         items, rows = np.asarray(items), self.rows_of(history)
         parts = rows.values.astype(np.float64)[:, None] * self._added(rows.indices, items)
-        if not parts.any():  # nothing is added to them: what the average user has, or popularity
+        if not parts.any():  # nothing can be subtracted from the average user's scores or from popularity
             same = self.fold_in(history)[0, items].astype(np.float64)
             return np.repeat(same[:, None], 1 + len(positions), axis=1)
         whole = parts.sum(axis=0) + self.average_part(history, items)
         return np.concatenate([whole[:, None], whole[:, None] - parts[positions].T], axis=1)
 
     def _added(self, rated: Array, items: Array) -> Array:
-        """(len(rated), len(items)): what having each item of a history adds to each of ``items``."""
+        """Return (len(rated), len(items)): the contribution of each item of a history to each of ``items``."""
         if self.weights is None:
-            raise NotFittedError(f"{self.name} has not learned anything yet; train it before asking it for a result")
+            raise NotFittedError(f"{self.name} is not trained yet; train it first")
         if not isinstance(self.weights, CSR):
             return np.asarray(self.weights[rated[:, None], items])
         out = np.zeros((len(rated), len(items)), dtype=np.float32)
@@ -200,11 +207,11 @@ class HistoryRanker(ScoresAsState):
         return out
 
     def scores_from(self, user_state: Array) -> Array:
-        """The state is the scores: a copy."""
+        """Return a copy: the state is the scores."""
         return np.array(user_state, dtype=np.float32)
 
     def item_similarity(self, items: Array) -> Array:
-        """float32 (len(items), n_items): what having each of these adds to every item."""
+        """Return float32 (len(items), n_items): the contribution of each of these to every item."""
         popular = fitted(self.popularity, self.name)
         items = np.asarray(items)
         if not isinstance(self.weights, CSR):
@@ -217,20 +224,20 @@ class HistoryRanker(ScoresAsState):
         return out
 
     def without_users(self) -> Self:
-        """The same without the histories of training."""
+        """Return the model without the training histories."""
         made = copy.copy(self)
         assert self.history is not None
         made.history = self.history.take(np.empty(0, dtype=np.int64))
         return made
 
     def shape(self) -> tuple[int, int]:
-        """For how many users and items it was made."""
+        """Return the numbers of users and items that it was trained for."""
         assert self.history is not None
         return self.history.n_rows, self.history.n_cols
 
     def state(self) -> State:
-        """``weights`` (dense; or ``weights_...``, CSR), ``history_...`` (CSR; with a half-life their
-        times, ``history_order``), ``popularity``, ``range`` and ``average``."""
+        """Return ``weights`` (dense; or ``weights_...``, CSR), ``history_...`` (CSR; with a half-life also
+        ``history_order``, the times), ``popularity``, ``range`` and ``average``."""
         popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)
         assert self.history is not None
         w = self.weights
@@ -240,7 +247,7 @@ class HistoryRanker(ScoresAsState):
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Any:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = cls(config)
         model.popularity = stored(state, "popularity", np.float32, (None,))
         model.range = stored_strength(state)

@@ -1,4 +1,4 @@
-"""Settings chosen inside training: rows of some users held out of sparse rows, and how well scores rank them."""
+"""Choose settings inside training: hold out rows of some users, and measure how well scores rank them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 class InnerSplit(NamedTuple):
-    """``rows``: what is left to train on, all users; ``users``: those with held-out entries, codes ascending;
-    ``seen``: what is left of theirs; ``wanted``: what is held out."""
+    """A split of sparse rows. ``rows``: the remaining rows of all users, for training; ``users``: those with held-out
+    entries, codes ascending; ``seen``: their remaining entries; ``wanted``: the held-out entries."""
 
     rows: CSR
     users: Array
@@ -29,7 +29,7 @@ class InnerSplit(NamedTuple):
 
 
 def kept_entries(rows: CSR, keep: Array) -> CSR:
-    """The entries that ``keep`` (bool, nnz) marks."""
+    """Return the entries that ``keep`` (bool, nnz) marks."""
     indptr = np.concatenate([[0], np.cumsum(keep)])[rows.indptr].astype(np.int64)
     order = None if rows.order is None else rows.order[keep]
     return CSR(indptr, rows.indices[keep], rows.values[keep], NO_ROWS, rows.n_cols, order)
@@ -38,10 +38,10 @@ def kept_entries(rows: CSR, keep: Array) -> CSR:
 def hold_entries(
     rows: CSR, n_users: int, share: float, rng: np.random.Generator, worth: Array | None = None
 ) -> InnerSplit:
-    """Hold a ``share`` of the entries of at most ``n_users`` users out (one at least, of users who have two).
+    """Hold out a ``share`` of the entries of at most ``n_users`` users (at least one, of users who have two).
 
-    Where weights differ, only entries of half the largest weight or more are wanted, whatever the ``worth`` of their
-    item (n_items,) and the weight of their own row in them.
+    If weights differ, only entries of at least half the largest weight are wanted. The ``worth`` of items (n_items,)
+    and the weights of rows are ignored for that.
     """
     users = some_users(rows.counts, n_users, rng)
     lot = rng.random(len(rows.indices))
@@ -58,20 +58,20 @@ def hold_entries(
 
 
 def some_users(counts: Array, n_users: int, rng: np.random.Generator) -> Array:
-    """int64, ascending: at most ``n_users`` users, drawn among those who have two entries."""
+    """Draw at most ``n_users`` users among those with two entries; int64, ascending."""
     return np.asarray(np.sort(rng.permutation(np.flatnonzero(counts >= 2))[:n_users]))
 
 
 def entries_of(indptr: Array, rows: Array) -> Array:
-    """int64: the positions of the entries of some rows."""
+    """Return int64: the positions of the entries of some rows."""
     counts = np.diff(indptr)[rows]
     ends = np.cumsum(counts)
     return np.asarray(np.arange(ends[-1] if len(ends) else 0) + np.repeat(indptr[rows] - (ends - counts), counts))
 
 
 def held_entries(rows: CSR, lot: Array, share: float, highest: float) -> tuple[Array, Array]:
-    """bool (nnz,) each: the entries of the lowest lots of each row, a ``share`` of them and one at least; and those of
-    them whose value is at least half the ``highest``."""
+    """Return two bool arrays (nnz,): the entries with the lowest lots of each row, a ``share`` of them and at least
+    one; and those among them whose value is at least half the ``highest``."""
     row = np.repeat(np.arange(rows.n_rows), rows.counts)
     order = np.lexsort((lot, row))
     rank = np.empty(len(row), dtype=np.int64)
@@ -81,7 +81,8 @@ def held_entries(rows: CSR, lot: Array, share: float, highest: float) -> tuple[A
 
 
 def inner_ndcg(split: InnerSplit, scores: Array, weights: Array, n: int = 20) -> float:
-    """Mean NDCG at ``n`` of the held-out entries, by ``weights @ scores``; ``scores`` float32 (parts, users, items)."""
+    """Return the mean NDCG at ``n`` of the held-out entries, by ``weights @ scores``; ``scores`` float32 (parts, users,
+    items)."""
     if not len(split.users):
         return 0.0
     hits = np.empty((len(split.users), n), dtype=np.bool_)

@@ -1,7 +1,7 @@
-"""The inverse of a positive definite matrix in its own memory: in tiles, on all threads, with the bits of one.
+"""Invert a positive definite matrix in its own memory: in tiles, on all threads, bit for bit like on one thread.
 
 With ``A = U'U`` for an upper triangle ``U``, ``V = U^-1`` and ``A^-1 = V V'``. Every tile is a product of fixed sizes
-by one BLAS thread, so the bits depend neither on how many threads there are nor on who takes which tile.
+by one BLAS thread, so the bits depend neither on the number of threads nor on which thread takes which tile.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ TILE = 256
 
 
 def inverse_in_place(matrix: Array, tile: int = TILE) -> bool:
-    """Put the inverse of ``matrix``, float32 (n, n), into its upper half; only the upper half is read, and what stands
-    below the diagonal afterwards means nothing. False where the matrix is not positive definite."""
+    """Put the inverse of ``matrix``, float32 (n, n), into its upper half. Returns False if it is not positive definite.
+
+    Only the upper half is read. The values below the diagonal are meaningless afterwards.
+    """
     from scipy.linalg import lapack
 
-    with one_thread():  # after the import: SciPy brings a BLAS of its own
+    with one_thread():  # after the import, because SciPy brings its own BLAS
         return _inverted(matrix, tile, lapack)
 
 
 def _inverted(matrix: Array, tile: int, lapack: Any) -> bool:
     n = len(matrix)
     starts = list(range(0, n, tile))
-    for k in starts:  # what stands below the diagonal may be anything, infinite too
+    for k in starts:  # the values below the diagonal may be anything, even infinite
         matrix[k : k + tile, k : k + tile] = np.triu(matrix[k : k + tile, k : k + tile])
     threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     pool = ThreadPoolExecutor(threads) if threads > 1 and len(starts) > 1 else None
@@ -61,7 +63,7 @@ def _inverted(matrix: Array, tile: int, lapack: Any) -> bool:
 def _triangle(
     matrix: Array, k: int, tile: int, starts: list[int], corners: list[Array], share: Share, lapack: Any
 ) -> bool:
-    """Turn the tiles of row ``k`` into those of ``U``; the inverse of the one on the diagonal goes to ``corners``."""
+    """Turn the tiles of row ``k`` into those of ``U``. The inverse of the diagonal tile is put into ``corners``."""
     mine = slice(k, k + tile)
 
     @one_thread()
@@ -87,8 +89,8 @@ def _triangle(
 
 
 def _invert_rows(matrix: Array, tile: int, starts: list[int], corners: list[Array], rows: range, share: Share) -> None:
-    """Turn some rows of tiles of ``U`` into those of ``V``. A row needs those of ``U`` below it, so that these rows are
-    written when all of them are there."""
+    """Turn some rows of tiles of ``U`` into those of ``V``. A row needs the rows of ``U`` below it, so these rows are
+    written when all of them are computed."""
     found: dict[int, Array] = {}
 
     @one_thread()
@@ -109,7 +111,7 @@ def _invert_rows(matrix: Array, tile: int, starts: list[int], corners: list[Arra
 
 
 def _times_own_transpose(matrix: Array, k: int, tile: int, starts: list[int], share: Share) -> None:
-    """Turn the row ``k`` of tiles of ``V`` into that of ``V V'``, which needs no row above it."""
+    """Turn row ``k`` of the tiles of ``V`` into that of ``V V'``, which needs no row above it."""
     mine = matrix[k : k + tile].copy()
 
     @one_thread()

@@ -1,4 +1,4 @@
-"""A blend of trained rankers: weights by bagged greedy selection on held-out rows (Caruana et al. 2004)."""
+"""Blend trained rankers: weights by bagged greedy selection on held-out rows (Caruana et al. 2004)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Array = NDArray[Any]
 Scores = Callable[[Array], Array]
 
 NEAR = 50
-"""Each model's best items of a user that a blend may list."""
+"""Number of each model's best items for a user that a blend can list."""
 BLOCK = 1 << 23
-"""Scores of one model held at a time."""
+"""Number of one model's scores held at a time."""
 ROUNDS, BAGS, BAG_USERS = 20, 4, 500
 """Steps of a search for weights; how many searches each part gets (of few users up to four times as many, for the same
 work), and on how many users at most."""
@@ -37,10 +37,11 @@ than this part of what the best reaches are left out. Both fade, the more users 
 
 @dataclass(frozen=True)
 class Standing:
-    """What a blend's lists depend on: for each user the items that any model has among its best.
+    """The scores that a blend's lists depend on: for each user, the items that any model has among its best.
 
-    ``scores`` float32 (models, users, width): standardised over the items that the user has not, -inf where a user has
-    fewer such items; ``hits`` bool (users, width); ``relevant`` int (users,): how many relevant items each has.
+    ``scores`` float32 (models, users, width): standardised over the items that the user does not have, -inf for users
+    with fewer such items; ``hits`` bool (users, width); ``relevant`` int (users,): the number of relevant items of
+    each.
     """
 
     scores: Array
@@ -48,12 +49,12 @@ class Standing:
     relevant: Array
 
     def take(self, users: Array) -> Standing:
-        """The same for some of the users."""
+        """Return the same for some of the users."""
         return Standing(self.scores[:, users], self.hits[users], self.relevant[users])
 
 
 def joined(parts: Sequence[Standing]) -> Standing:
-    """The users of several, one after the other."""
+    """Concatenate the users of several parts."""
     width = max(part.hits.shape[1] for part in parts)
 
     def wide(array: Array, fill: Any) -> Array:
@@ -69,8 +70,8 @@ def joined(parts: Sequence[Standing]) -> Standing:
 
 @dataclass(frozen=True)
 class Mixture:
-    """``weights`` float64 (models,), they sum to 1; ``value``: NDCG of weights that were found on other users;
-    ``as_good``: whether that is at least what the best single model has there, within a standard error."""
+    """The result of a search. ``weights`` float64 (models,), which sum to 1; ``value``: NDCG of weights found on other
+    users; ``as_good``: whether that is at least the best single model's NDCG there, within a standard error."""
 
     weights: Array
     value: float
@@ -78,8 +79,9 @@ class Mixture:
 
 
 def mixture(parts: Sequence[Standing], seed: int, n: int = 10) -> Mixture:
-    """Weights from all users of all parts (windows of time, say); their worth by cross-fitting: found on one half of
-    the users, measured on the other. Of so few users that a half is empty nothing can be said: not as good."""
+    """Find weights from all users of all parts (such as windows of time), and measure them by cross-fitting: weights
+    found on one half of the users are measured on the other. With so few users that a half is empty, ``as_good`` is
+    False."""
     rng = np.random.default_rng([seed, 8])
     parts = [part for part in parts if len(part.relevant)] or parts
     some = worth_mixing(parts, n)
@@ -146,8 +148,8 @@ def bagged(
     """float64 (models,): the mean of the weights that are found on random halves of the users of each part, in searches
     that ``begin`` with so many steps of each model.
 
-    Weights of a single search follow the luck of a few items that many users took (a hit of one week); those of many,
-    averaged, much less (bagged ensemble selection; Caruana et al. 2004, section 2.3).
+    The weights of a single search follow chance in a few items that many users took (a hit of one week). The mean of
+    many searches does so much less (bagged ensemble selection; Caruana et al. 2004, section 2.3).
     """
     found = []
     for part in parts:
@@ -164,7 +166,7 @@ def greedy(standing: Standing, n: int, rounds: int = ROUNDS, begin: Array | None
     """float64 (models,): the weights; the model that helps most is added each time, of equal ones the first. It ends
     where nothing has helped for three rounds. ``begin``: steps that each model has from the start.
 
-    A model that tells no item from another (a rating model where all ratings are alike) is never added.
+    A model that ranks all items equally (a rating model if all ratings are equal) is never added.
     """
     counts = np.zeros(len(standing.scores)) if begin is None else begin.copy()
     best, kept, idle = -1.0, counts.copy(), 0
@@ -190,7 +192,7 @@ def greedy(standing: Standing, n: int, rounds: int = ROUNDS, begin: Array | None
 
 
 def ndcg_of(standing: Standing, weights: Array, n: int) -> Array:
-    """float64 (users,): NDCG of the lists of a weighted sum; NaN for a user without a relevant item."""
+    """Return float64 (users,): NDCG of the lists of a weighted sum; NaN for a user without a relevant item."""
     out = np.empty((len(standing.relevant), n), dtype=np.bool_)
     given = (*frozen(standing.scores, np.asarray(weights, dtype=np.float64), standing.hits), out)
     rows = np.arange(len(out) + 1) * standing.hits.shape[1]
@@ -199,14 +201,15 @@ def ndcg_of(standing: Standing, weights: Array, n: int) -> Array:
 
 
 def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:
-    """Add to ``out`` ``weight`` times the scores: each row with mean 0 and deviation 1 over the items that are not in
-    ``rows``."""
+    """Add ``weight`` times the scores to ``out``, with each row standardised to mean 0 and deviation 1 over the items
+    that are not in ``rows``."""
     given = (*frozen(np.ascontiguousarray(scores, np.float32), rows.indptr, rows.indices), np.float32(weight), out)
     over_rows(lambda a, b: add_standardised(a, b, *given), rows.indptr, per_row=rows.n_cols)
 
 
 def standing_of(models: Sequence[Scores], users: Array, seen: CSR, wanted: CSR, relevant: Array) -> Standing:
-    """The Standing of models (functions of user codes) on ``users``; ``seen`` and ``wanted`` have a row for each."""
+    """Return the Standing of models (functions of user codes) on ``users``. ``seen`` and ``wanted`` have one row for
+    each user."""
     size = max(1, BLOCK // max(seen.n_cols, 1))
     blocks = [
         _block(models, users, seen, wanted, np.arange(lo, min(lo + size, len(users))))

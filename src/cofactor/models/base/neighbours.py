@@ -1,4 +1,4 @@
-"""Sparse weights between items by who has both: the largest products of their rows, and walks of two steps."""
+"""Sparse weights between items by their common users: the largest products of their rows, and two-step walks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 def degrees(rows: CSR) -> tuple[Array, Array]:
-    """float64 (n_users,) and (n_items,): sums of the weights, at least 1e-6."""
+    """Return float64 (n_users,) and (n_items,): sums of the weights, at least 1e-6."""
     who = np.repeat(np.arange(rows.n_rows), rows.counts)
     by_user = np.bincount(who, rows.values, minlength=rows.n_rows)
     by_item = np.bincount(rows.indices, rows.values, minlength=rows.n_cols)
@@ -24,8 +24,8 @@ def degrees(rows: CSR) -> tuple[Array, Array]:
 
 
 def walks(rows: CSR, from_power: float, to_power: float, user_power: float, k: int) -> CSR:
-    """float32 CSR (n_items, n_items): ``i^-from_power * (sum over users of x_ui x_uj u^-user_power) * j^-to_power``,
-    with degrees for ``i``, ``u`` and ``j``; the ``k`` largest of each row."""
+    """Return float32 CSR (n_items, n_items): ``i^-from_power * (sum over users of x_ui x_uj u^-user_power) *
+    j^-to_power``, with degrees for ``i``, ``u`` and ``j``; the ``k`` largest of each row."""
     users, items = degrees(rows)
     who = np.repeat(np.arange(rows.n_rows), rows.counts)
     values = rows.values * users[who] ** (-user_power / 2) * items[rows.indices] ** -to_power
@@ -35,8 +35,8 @@ def walks(rows: CSR, from_power: float, to_power: float, user_power: float, k: i
 
 
 def walked(rows: CSR, histories: CSR, from_power: float, user_power: float) -> Array:
-    """float32 (n, n_items): the histories times all :func:`walks` of ``to_power`` 0, none left out; an item's way back
-    to itself is among them. Times ``j^-to_power`` it is that of any other power."""
+    """Return float32 (n, n_items): the histories times all :func:`walks` of ``to_power`` 0, with none left out,
+    including each item's walk back to itself. Times ``j^-to_power`` they are the walks of any other power."""
     users, items = degrees(rows)
     who = np.repeat(np.arange(rows.n_rows), rows.counts)
     by_user = rows._replace(values=(rows.values * users[who] ** -user_power).astype(np.float32))
@@ -49,7 +49,7 @@ def walked(rows: CSR, histories: CSR, from_power: float, user_power: float) -> A
 
 
 def nearest(by_item: CSR, k: int) -> CSR:
-    """float32 CSR (n_items, n_items): the ``k`` largest products of each item's row with the others'."""
+    """Return float32 CSR (n_items, n_items): the ``k`` largest products of each item's row with the others'."""
     n = by_item.n_rows
     k = min(k, max(n - 1, 1))
     by_user = transposed(by_item)

@@ -1,12 +1,12 @@
-"""Leaving entries out of a history that is learned from pairs, all of them at the cost of a few passes.
+"""Leave each entry out of a history that is learned from pairs, all at the cost of a few passes.
 
 The factors ``u`` of a user who is folded in minimise, on average over the draws of other items,
 
     sum over entries i of  w_i * mean over other items j of log(1 + exp(x_j - x_i)) + reg * n / 2 * |u|²
 
 where ``x`` are scores and the items are fixed. The sum is convex, so a Newton step from its minimum to that without an
-entry says what the entry does (the approximate leave-one-out of Rad & Maleki 2020), without the chance in the draws of
-two runs of gradient steps.
+entry gives the entry's effect (the approximate leave-one-out of Rad & Maleki 2020), free of the random draws of two
+runs of gradient steps.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from cofactor._blas import one_thread
 Array = NDArray[Any]
 
 OTHERS = 1000
-"""Items that stand for all those that a user has not, evenly along the catalogue."""
+"""Number of items that represent all items that a user does not have, evenly spaced in the catalogue."""
 _STEPS = 20
 
 
 @one_thread()
 def moved_without(start: Array, taken: Array, weights: Array, items: Array, bias: Array, reg: float) -> Array:
-    """float64 (len(taken), k): what leaving out each entry adds to a user's factors.
+    """Return float64 (len(taken), k): the change of a user's factors when each entry is left out.
 
-    ``start`` (k,): factors to begin with; ``taken`` (n,) the user's items, of ``weights`` (n,); ``items`` (n_items, k),
-    ``bias`` (n_items,). Entries of weight 0 do nothing.
+    ``start`` (k,): initial factors; ``taken`` (n,): the user's items, with ``weights`` (n,); ``items`` (n_items, k),
+    ``bias`` (n_items,). Entries of weight 0 have no effect.
     """
     out = np.zeros((len(taken), items.shape[1]))
     counted = np.flatnonzero(weights > 0)
@@ -51,17 +51,17 @@ def moved_without(start: Array, taken: Array, weights: Array, items: Array, bias
             break
     pull, hessian, curve, centre = _parts(u, w, p, q, a, b)
     hessian += len(w) * ridge
-    # The item that is left out is from then on one of those that are drawn.
+    # An item that is left out becomes one of those that are drawn.
     share = 1.0 / (len(others) + 1.0)
     mine = p @ u + a
-    chance = 1 / (1 + np.exp(np.clip(mine[:, None] - mine[None, :], -60, 60)))  # [k, i]: i is put before k
+    chance = 1 / (1 + np.exp(np.clip(mine[:, None] - mine[None, :], -60, 60)))  # [k, i]: i ranks before k
     np.fill_diagonal(chance, 0.0)
     drawn = (w[:, None] * chance).T  # [i, k]
     drawn_pull = drawn @ p - drawn.sum(axis=1)[:, None] * p
     rest = pull.sum(axis=0) - pull
     gradient = (1 - share) * rest + share * drawn_pull - (len(w) - 1) * max(reg, 1e-6) * u
     solved = np.linalg.solve(hessian, gradient.T).T
-    # Without the entry's own curvature, about its mean difference from the others (Sherman & Morrison 1950).
+    # Without the entry's own curvature, around its mean difference from the others (Sherman & Morrison 1950).
     apart = (p - centre) * np.sqrt(w * curve)[:, None]
     turned = np.linalg.solve(hessian, apart.T).T
     along = np.minimum((apart * turned).sum(axis=1), 0.9)
@@ -71,10 +71,10 @@ def moved_without(start: Array, taken: Array, weights: Array, items: Array, bias
 
 @one_thread()
 def _parts(u: Array, w: Array, p: Array, q: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-    """(pull of each entry (n, k), Hessian (k, k) without the ridge, curvature of each entry (n,), the mean of the
-    others by curvature (n, k))."""
+    """Return (pull of each entry (n, k), Hessian (k, k) without the ridge, curvature of each entry (n,), mean of the
+    others weighted by curvature (n, k))."""
     gap = np.clip((p @ u + a)[:, None] - (q @ u + b)[None, :], -60, 60)
-    chance = 1 / (1 + np.exp(gap))  # of putting the other one first
+    chance = 1 / (1 + np.exp(gap))  # of ranking the other one first
     curved = chance * (1 - chance) / len(q)
     curve = curved.sum(axis=1)
     centre = (curved @ q) / np.maximum(curve, 1e-30)[:, None]

@@ -1,4 +1,4 @@
-"""The rotation that lays one set of vectors on another (Schönemann 1966)."""
+"""Find the rotation that maps one set of vectors onto another (Schönemann 1966)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Array = NDArray[Any]
 
 @one_thread()
 def procrustes(a: Array, b: Array) -> Array:
-    """float32 (k, k), orthogonal: the one that brings the rows of ``a`` nearest to those of ``b`` (Schönemann 1966)."""
+    """Return float32 (k, k), orthogonal: the rotation that brings the rows of ``a`` nearest to those of ``b``."""
     left, _, right = np.linalg.svd(a.astype(np.float64).T @ b.astype(np.float64))
     found: Array = (left @ right).astype(np.float32)
     return found
 
 
 def mean_turn(a: Array, b: Array) -> float:
-    """The mean of 1 - cosine between rows; rows of zeros do not count."""
+    """Return the mean of 1 - cosine between rows. Rows of zeros do not count."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     some = length > 0

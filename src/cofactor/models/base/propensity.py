@@ -1,7 +1,7 @@
 """Popularity debiasing: rows of popular items weigh less (inverse propensity; Schnabel et al. 2016).
 
-That somebody took an item says less where everybody is shown it. The chance of being shown is taken to grow with an
-item's rows to a power (Yang et al. 2018), so that a row weighs ``rows ** -power``, relative to the mean row.
+A choice tells less if the item is shown to everyone. The probability of being shown is assumed to grow with a power of
+the item's number of rows (Yang et al. 2018). A row therefore weighs ``rows ** -power``, relative to the mean row.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ Array = NDArray[Any]
 
 
 def propensity_option() -> Any:
-    """The config field of rankers whose rows may weigh less the more popular their item is."""
-    return option(0.0, "popularity debiasing: a row of an item with n rows weighs n to the minus this power; 0: none")
+    """Return the config field of rankers whose rows can weigh less the more popular their item is."""
+    return option(0.0, "popularity debiasing: a row of an item with n rows weighs n ** -propensity; 0: none")
 
 
 def propensity_of(config: Any) -> float:
-    """The config's power; 0 where it has no such option."""
+    """Return the config's power; 0 without such an option."""
     return float(getattr(config, "propensity", 0.0))
 
 
 def check_propensity(power: float) -> None:
-    """ConfigError unless it is between 0 and 1."""
+    """Raise ConfigError unless it is between 0 and 1."""
     if not 0 <= power <= 1:
         raise ConfigError(f"propensity is {power}; it must be between 0 and 1")
 
 
 def item_worth(popularity: Array, power: float) -> Array:
-    """float32 (n_items,): what a row of each item weighs; the mean over all rows is 1. ``popularity``: rows of each
-    item, in any unit; an item without any weighs as the rarest of the others."""
+    """Return float32 (n_items,): the weight of a row of each item; the mean over all rows is 1.
+
+    ``popularity``: rows of each item, in any unit. An item without rows weighs as the rarest of the others.
+    """
     shares = np.asarray(popularity, dtype=np.float64)
     some = shares[shares > 0]
     if not power or not len(some):
@@ -46,5 +48,5 @@ def item_worth(popularity: Array, power: float) -> Array:
 
 
 def debiased(rows: CSR, worth: Array | None) -> CSR:
-    """The same rows, each entry's value times the ``worth`` of its item."""
+    """Return the same rows, with each entry's value times the ``worth`` of its item."""
     return rows if worth is None else rows._replace(values=rows.values * worth[rows.indices])

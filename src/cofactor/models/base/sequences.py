@@ -14,10 +14,10 @@ Array = NDArray[Any]
 
 
 class Sequences(NamedTuple):
-    """Those of row ``r`` stand at ``starts[r]:starts[r + 1]``, oldest first.
+    """Ordered histories. Those of row ``r`` are at ``starts[r]:starts[r + 1]``, oldest first.
 
-    ``items`` int32 (n,); ``times`` int64 (n,), of which only the order counts where there are no times: entries of
-    equal ones are in no known order; ``values`` float32 (n,).
+    ``items`` int32 (n,); ``times`` int64 (n,), of which only the order matters if there are no times: entries with
+    equal values have an unknown order; ``values`` float32 (n,).
     """
 
     starts: Array
@@ -27,11 +27,11 @@ class Sequences(NamedTuple):
 
     @property
     def counts(self) -> Array:
-        """Entries of each row, int64."""
+        """The number of entries of each row, int64."""
         return np.diff(self.starts)
 
     def take(self, rows: Array) -> Sequences:
-        """These rows, in this order."""
+        """Return these rows, in this order."""
         rows = np.asarray(rows, dtype=np.int64)
         counts = self.counts[rows]
         starts = np.zeros(len(rows) + 1, dtype=np.int64)
@@ -41,7 +41,7 @@ class Sequences(NamedTuple):
 
 
 def sequences(rows: CSR) -> Sequences:
-    """Sparse rows by age. Without ``order`` the entries of a row are in no known order."""
+    """Order sparse rows by age. Without ``order``, the order of the entries of a row is unknown."""
     if rows.order is None:
         return Sequences(rows.indptr, rows.indices, np.zeros(len(rows.indices), dtype=np.int64), rows.values)
     who = np.repeat(np.arange(rows.n_rows), rows.counts)
@@ -50,8 +50,7 @@ def sequences(rows: CSR) -> Sequences:
 
 
 def training_sequences(data: Interactions) -> Sequences:
-    """The training rows of each user by time, or, where there are no times, by their place in the table; dislikes are
-    left out."""
+    """Return the training rows of each user by time, or without times by table position. Dislikes are left out."""
     liked = liked_rows(data.values, data.kind)
     data = data if liked is None else data.take(liked)
     rows = data.histories

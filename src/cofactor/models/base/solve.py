@@ -1,4 +1,4 @@
-"""The stepper of models that are solved at once."""
+"""The stepper of models that are solved in one step."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Array = NDArray[Any]
 
 
 class SolveStepper(Stepper):
-    """A stepper for models that are solved at once: ``solve`` does it all when first run; there is no training loss."""
+    """A stepper for models that are solved in one step: the first run calls ``solve``. There is no training loss."""
 
     def __init__(self, solve: Any) -> None:
         self.solve = solve
         self.done = False
 
     def run(self, rows: Array | None, hyper: Any) -> Array:
-        """Solve (again); no losses."""
+        """Solve (again). There are no losses."""
         self.solve()
         self.done = True
         return np.empty(0)
 
     def snapshot(self) -> State:
-        """Whether it has run; solving again returns the same."""
+        """Return whether it has run. Solving again gives the same result."""
         return {"done": np.array(self.done)}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Solve where the snapshot had been solved."""
+        """Solve if the snapshot was solved."""
         if bool(state["done"]) and not self.done:
             self.run(None, None)

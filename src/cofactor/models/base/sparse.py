@@ -1,4 +1,4 @@
-"""Products and transposes of sparse rows, shared by the models of neighbours and of histories."""
+"""Products and transposes of sparse rows, shared by models of neighbours and of histories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def frozen(*arrays: Array) -> Any:
-    """Read-only views: kernels are then compiled once, whether arrays come from training or from a file."""
+    """Return read-only views: kernels are then compiled once for arrays from training and from files."""
     views = tuple(a.view() for a in arrays)
     for view in views:
         view.flags.writeable = False
@@ -23,7 +23,7 @@ def frozen(*arrays: Array) -> Any:
 
 
 def transposed(rows: CSR) -> CSR:
-    """Columns as rows; of no table."""
+    """Return the columns as rows, without table positions."""
     who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
     turned = csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)
     weights = None if rows.weights is None else rows.weights[turned.rows]
@@ -31,7 +31,7 @@ def transposed(rows: CSR) -> CSR:
 
 
 def times(left: CSR, right: Array | CSR) -> Array:
-    """float32 (rows of ``left``, columns of ``right``), dense: the product with a dense or a sparse matrix."""
+    """Return the dense product with a dense or sparse matrix, float32 (rows of ``left``, columns of ``right``)."""
     width = right.n_cols if isinstance(right, CSR) else right.shape[1]
     out = np.empty((left.n_rows, width), dtype=np.float32)
     if isinstance(right, CSR):

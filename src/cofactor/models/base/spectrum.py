@@ -1,7 +1,7 @@
-"""The first right singular vectors of a sparse matrix, by randomized subspace iteration (Halko et al. 2011).
+"""The first right singular vectors of a sparse matrix, by randomised subspace iteration (Halko et al. 2011).
 
-Every product has the same bits at any number of threads: sparse rows by kernels of one thread a row, dense ones in one
-BLAS thread.
+Every product has the same bits at any number of threads: sparse rows by kernels with one thread per row, dense ones in
+one BLAS thread.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cofactor.models.base.sparse import times, transposed
 Array = NDArray[Any]
 
 OVERSAMPLED = 32
-"""Directions beyond those asked for, which make those exact."""
+"""Additional directions, which make the requested ones accurate."""
 
 
 @one_thread()
 def right_singular(rows: CSR, k: int, rng: np.random.Generator, passes: int = 3) -> tuple[Array, Array]:
-    """(float32 (n_cols, k), float32 (k,)): the first ``k`` right singular vectors, and their singular values,
-    descending. Fewer than ``k`` where the matrix has no more."""
+    """Return (float32 (n_cols, k), float32 (k,)): the first ``k`` right singular vectors and their singular values,
+    descending; fewer if the matrix has fewer."""
     columns = transposed(rows)
     width = min(k + OVERSAMPLED, rows.n_cols, rows.n_rows)
     basis = rng.standard_normal((rows.n_cols, width), dtype=np.float32)
@@ -41,7 +41,7 @@ def right_singular(rows: CSR, k: int, rng: np.random.Generator, passes: int = 3)
 
 @one_thread()
 def _orthonormal(table: Array) -> Array:
-    """An orthonormal basis of the columns; directions that are lost in rounding are left out."""
+    """Return an orthonormal basis of the columns, without directions that are lost in rounding."""
     values, vectors = np.linalg.eigh((table.T @ table).astype(np.float64))
     kept = values > 1e-7 * max(float(values.max(initial=0.0)), 1e-30)
     turn = vectors[:, kept] / np.sqrt(values[kept])

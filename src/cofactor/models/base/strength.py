@@ -1,13 +1,13 @@
-"""How much a row counts in a ranker: the strength of a rating, of a count, or of repeated events.
+"""The weight of a row in a ranker: the strength of a rating, of a count, or of repeated events.
 
-One function decides for all rankers (:func:`strength_of`), one applies it (:func:`strengths`). Ratings count linearly
-between the 1st and 99th percentile, from ``min_rating_weight`` up to 1. Counts and events count
+One function decides for all rankers (:func:`strength_of`), and one applies it (:func:`strengths`). The weight of
+ratings grows linearly between the 1st and 99th percentile, from ``min_rating_weight`` to 1. Counts and events weigh
 
     floor + (1 - floor) * log(1 + c / median) / log(1 + c99 / median),    at most 1
 
-since a long tail says more in its logarithm (Hu, Koren & Volinsky 2008), and since that somebody came at all says
-nearly everything: the floor is 1, which leaves the counts out, unless a lower one makes better lists on rows held out
-of the training rows.
+because a long tail is more informative in its logarithm (Hu, Koren & Volinsky 2008), and because the first event of a
+pair tells nearly everything. The floor is therefore 1, which ignores the counts, unless a lower one gives better lists
+on rows held out of the training rows.
 """
 
 from __future__ import annotations
@@ -27,26 +27,33 @@ from cofactor.kernels.gain import ndcg
 Array = NDArray[Any]
 
 FLOORS = (1.0, 0.9, 0.8)
-"""What the smallest count may weigh, against 1 for the largest; the first is taken unless another is clearly better."""
+"""Candidate weights of the smallest count, relative to 1 for the largest. The first is used unless another is clearly
+better."""
 _TRAINED, _TESTED, _AT = 20_000, 1_000, 20
-"""So many users at most make the lists that choose the floor, and so many are asked; the lists have so many items."""
+"""For choosing the floor: maximal number of users behind the lists, number of users who get lists, length of a list."""
 _GAIN = 0.01
-"""A lower floor has to make lists that are better by this share, and beyond chance."""
+"""A lower floor must improve the lists by this share, and significantly."""
 
 _known: WeakKeyDictionary[Interactions, Array] = WeakKeyDictionary()
 
 
 def strength_of(data: Interactions) -> Array:
-    """What :func:`strengths` needs of the training rows: float32 (2,), the two percentiles of ratings; or float32 (3,),
-    median, 99th percentile and floor of counts and events. Chosen once for each table."""
+    """Return the parameters of :func:`strengths` for the training rows. They are chosen once for each table.
+
+    float32 (2,): the two percentiles of ratings; or float32 (3,): median, 99th percentile and floor of counts and
+    events.
+    """
     if data not in _known:
         _known[data] = _strength_of(data)
     return _known[data]
 
 
 def strengths(values: Array, strength: Array, low: float) -> Array:
-    """float32 (n,): what rows of these values count. ``low`` is the weight of the lowest rating (and the least that a
-    count weighs); 1 makes all alike. Dislikes come out below 0: events of negative value, ratings where ``low`` is."""
+    """Return float32 (n,): the weights of rows with these values.
+
+    ``low`` is the weight of the lowest rating (and the least weight of a count); 1 makes all equal. Dislikes get
+    weights below 0: events of negative value, and ratings if ``low`` is below 0.
+    """
     values = np.asarray(values, dtype=np.float32)
     if len(strength) == 3:
         size = _of_counts(np.abs(values), strength, low)
@@ -69,17 +76,18 @@ def _of_counts(counts: Array, strength: Array, low: float) -> Array:
 
 
 def like_strengths(values: Array, strength: Array, low: float) -> Array:
-    """The same, with 0 for dislikes, as for what is missing."""
+    """Return the same, with 0 for dislikes, as for missing rows."""
     return np.maximum(strengths(values, strength, low), np.float32(0))
 
 
 def weighted(rows: CSR, strength: Array, low: float) -> CSR:
-    """The same rows with weights for values, times those of the rows; 0 for dislikes, as for what is missing."""
+    """Return the same rows with weights instead of values, times the row weights; 0 for dislikes, as for missing
+    rows."""
     return _times_weights(rows, like_strengths(rows.values, strength, low))
 
 
 def weighted_with_dislikes(rows: CSR, strength: Array, low: float) -> CSR:
-    """The same rows with weights for values, times those of the rows; dislikes below 0."""
+    """Return the same rows with weights instead of values, times the row weights; dislikes below 0."""
     return _times_weights(rows, strengths(rows.values, strength, low))
 
 
@@ -88,14 +96,15 @@ def _times_weights(rows: CSR, values: Array) -> CSR:
 
 
 def liked_rows(values: Array, kind: Kind) -> Array | None:
-    """bool (n,): the rows that are no dislikes, of events and counts; None where there are none, and of ratings."""
+    """Return bool (n,): the rows that are not dislikes, of events and counts; None if there are no dislikes, and for
+    ratings."""
     if kind == "ratings" or not len(values) or values.min() >= 0:
         return None
     return np.asarray(values > 0)
 
 
 def check_min_weight(low: float, least: float = 0.0) -> None:
-    """ConfigError unless the weight of the lowest rating is between ``least`` and 1."""
+    """Raise ConfigError unless the weight of the lowest rating is between ``least`` and 1."""
     if not least <= low <= 1:
         raise ConfigError(f"min_rating_weight is {low}; it must be between {least:g} and 1")
 
@@ -114,10 +123,13 @@ def _strength_of(data: Interactions) -> Array:
 
 
 def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
-    """The floor whose weights make an item-item cosine find most of the rows that are held out, a fifth of those of
-    some users. Sums go in one order on one thread, so the same table gives the same floor. ``by_user`` is asked for its
-    ``counts`` and to ``take`` some rows."""
-    from scipy import sparse  # a saved ranker opens without it: it takes longer than the rest
+    """Return the floor whose weights let an item-item cosine find most of the held-out rows: a fifth of those of some
+    users.
+
+    Sums are computed in one order on one thread, so the same table gives the same floor. Of ``by_user``, ``counts`` and
+    ``take`` are used.
+    """
+    from scipy import sparse  # imported here: a saved ranker opens without it, and it takes longer than the rest
 
     rng = np.random.default_rng(0)
     counts = by_user.counts
@@ -154,7 +166,7 @@ def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
 
 @one_thread()
 def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
-    """NDCG of each of these users' lists by the cosine of items."""
+    """Return the NDCG of each of these users' lists by the cosine of items."""
     from scipy import sparse
 
     norms = np.sqrt(known.multiply(known).sum(axis=0))

@@ -1,4 +1,4 @@
-"""Rows that rankers are chosen by inside training: the future where there are times, else rows of each of some users.
+"""The rows by which rankers are chosen inside training: the future if there are times, else random rows of some users.
 
 ``auto-ranking`` and ``blend`` hold out the same rows.
 """
@@ -19,29 +19,30 @@ from cofactor.errors import DataError
 Array = NDArray[Any]
 
 ENOUGH, WINDOWS = 5000, 3
-"""Users in all that a choice among rankers should rest on, where so many windows give them."""
+"""Total number of users that a choice among rankers should rest on; more windows are used to reach it."""
 FUTURE, PART = 0.1, 0.2
-"""The share of the rows that is held out by time, and of each user's rows where there are no times."""
+"""The share of the rows held out by time, and the share of each user's rows held out without times."""
 SCORES = 100_000_000
-"""Scores that measuring one ranker may take: so many users times items, on 500 users at least and 5,000 at most."""
+"""Maximal number of scores (users times items) for measuring one ranker, on at least 500 and at most 5,000 users."""
 
 
 def measured_users(data: Interactions) -> int:
-    """On how many users rankers are measured while one is chosen or tuned."""
+    """Return the number of users on which rankers are measured when one is chosen or tuned."""
     return min(max(SCORES // max(data.n_items, 1), 500), 5000)
 
 
 def ranking_windows(
     data: Interactions, seed: int, share: float | None = None, most: int = WINDOWS, future: bool = True
 ) -> list[Split]:
-    """Splits to choose rankers by, the most telling last; several, ``most`` at most, where one has few users.
+    """Return splits to choose rankers by, the most informative last. If one has few users, there are several, up to
+    ``most``.
 
-    By time where there are times (:func:`held_out_futures`) and somebody takes something new in it, else random rows of
-    each of some users. ``share``: of the rows; None: a tenth by time, a fifth of each user's. ``future=False``: random
-    rows in any case.
+    They are by time (:func:`held_out_futures`) if there are times and some user takes a new item in the last window;
+    otherwise random rows of some users. ``share``: of the rows; None: a tenth by time, a fifth of each user's.
+    ``future=False``: always random rows.
     """
     found = held_out_futures(data, most, FUTURE if share is None else share) if future else []
-    if data.unmerged is not None:  # where rows repeat, a future may hold nothing but what everybody had before
+    if data.unmerged is not None:  # if rows repeat, a future may hold only items that its users had before
         found = [window for window in found if holds_new_items(window)]
     if not found:
         part, n_users = PART if share is None else share, 4 * measured_users(data)
@@ -53,7 +54,7 @@ def ranking_windows(
 
 
 def holds_new_items(window: Split) -> bool:
-    """Whether some user of the first part takes an item in the second that they have not in the first."""
+    """Return whether some user of the first part takes an item in the second that they do not have in the first."""
     rows, valid = window.train.by_user, window.valid
     had = np.repeat(np.arange(rows.n_rows, dtype=np.int64), rows.counts) * rows.n_cols + rows.indices
     mine = rows.counts[valid.users] > 0
@@ -63,20 +64,23 @@ def holds_new_items(window: Split) -> bool:
 
 
 def comes_next(window: Split) -> bool:
-    """Whether one row of each user is held out, the last: what they took next, which every such row is, however it was
-    rated."""
+    """Return whether one row of each user is held out, the last. Every such row is relevant, whatever its rating: it is
+    what the user took next."""
     return window.how.startswith("leave last") and bool(np.bincount(window.valid.users).max(initial=0) <= 1)
 
 
 def held_out_futures(data: Interactions, n: int, share: float, last: int | float = 1) -> list[Split]:
-    """``n`` splits at most that hold out the future, the latest last: windows of time, a share of the rows each, or
-    each user's ``last`` rows, then those before them. Empty where the data have no future: no times, say."""
+    """Return at most ``n`` splits that hold out the future, the latest last.
+
+    They are windows of time with a share of the rows each, or each user's ``last`` rows, then those before them. Empty
+    if the data have no future, for example without times.
+    """
     if data.times is None:
         return []
     newest = splits.auto(data, share, 0, last)
     if newest.how.startswith("temporal"):
         if n > 1:
-            with suppress(DataError):  # so many rows of one moment that a window would be empty
+            with suppress(DataError):  # so many rows with the same time that a window would be empty
                 return splits.rolling(data, n, share)
         return [newest]
     if not newest.how.startswith("leave last"):
@@ -89,8 +93,8 @@ def held_out_futures(data: Interactions, n: int, share: float, last: int | float
 
 
 def rows_of_users(data: Interactions, share: float, n_users: int, seed: int) -> Split:
-    """A random ``share`` of the rows of each of at most ``n_users`` users who have two or more: one row at least, and
-    one is left. Where nobody has two rows, random rows."""
+    """Hold out a random ``share`` of the rows of each of at most ``n_users`` users who have two or more: at least one
+    row, and at least one is left. If no user has two rows, random rows are held out."""
     counts = np.bincount(data.users, minlength=data.n_users)
     able = np.flatnonzero(counts >= 2)
     if not len(able):

@@ -1,8 +1,8 @@
-"""One Markov chain of ``bayes-mf``: its arrays, and one sweep of Gibbs sampling over them.
+"""One Markov chain of ``bayes-mf``: its arrays, and a sweep of Gibbs sampling over them.
 
-Ratings are standardised. A rating is ``p_u . q_i + a_u + b_i + drift_u(t)`` plus noise whose precision is a common one
-times one of the user and one of the item. A row ``(p_u, a_u)`` has the prior mean ``mu + x_u W``, where ``x_u`` says
-what the user rated (and the user's side features); the same for items.
+Ratings are standardised. A rating is ``p_u . q_i + a_u + b_i + drift_u(t)`` plus noise. The precision of the noise is a
+common one times one of the user and one of the item. A row ``(p_u, a_u)`` has the prior mean ``mu + x_u W``, where
+``x_u`` encodes the items that the user rated (and the user's side features); the same holds for items.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from cofactor.models.bayes_mf.time import ITEM_SCALE_SD, USER_SCALE_SD, Clock, G
 Array = NDArray[Any]
 F32 = np.float32
 SHAPE, RATE = 0.5, 0.02
-"""The Gamma prior of every precision (of standardised ratings): one pseudo-value of size 0.2; factors may vanish."""
+"""The Gamma prior of every precision (of standardised ratings): one pseudo-value of size 0.2, so that factors can
+vanish."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """What explains the rows of a side, by columns: the other side's rows as implicit feedback first, then features."""
+    """The design matrix of a side's rows, by columns: implicit feedback from the other side's rows first, then
+    features."""
 
     indptr: Array
     rows: Array
@@ -40,12 +42,12 @@ class Design:
     n_implicit: int
     n_blocks: int
     means: Array
-    """The mean of each column: of features over all rows, of implicit ones over the rows that have any."""
+    """The mean of each column: over all rows for features, over the rows with ratings for implicit columns."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The ratings from one side: CSR of its rows, targets in that order, and the design. Shared by the chains."""
+    """The ratings from one side: CSR of its rows, targets in that order, and the design. The chains share it."""
 
     indptr: Array
     cols: Array
@@ -55,10 +57,10 @@ class Layout:
 
 
 class Parts(NamedTuple):
-    """The data as chains see them. ``item_rows``: for each entry of the item layout, its place in the user layout.
+    """The data of the chains. ``item_rows``: for each entry of the item layout, its position in the user layout.
 
-    ``user_drifts`` and ``item_drifts``: the clocks of users and items, None without times. With times the user layout
-    is by user and time. ``levels`` and ``level``: see ``find_levels``.
+    ``user_drifts`` and ``item_drifts``: the clocks of users and items, None without times. With times, the user layout
+    is ordered by user and time. ``levels`` and ``level``: see ``find_levels``.
     """
 
     users: Layout
@@ -71,7 +73,8 @@ class Parts(NamedTuple):
 
 
 def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int]) -> Design | None:
-    """Implicit columns weigh 1 / sqrt(how many the row rated). ``blocks``: how many feature columns share a scale."""
+    """Return the design matrix. Implicit columns weigh 1 / sqrt(number of ratings of the row). ``blocks``: the numbers
+    of feature columns that share a scale."""
     n_rows = implicit.n_rows if implicit is not None else features.n_rows if features is not None else 0
     rows, cols, values, n_implicit = [], [], [], 0
     if implicit is not None:
@@ -106,8 +109,8 @@ def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int
 
 
 def rated_cells(implicit: CSR) -> tuple[Array, Array, Array]:
-    """The rows, columns and values of the implicit part. A pair that stands ``k`` times is one cell of ``k`` times the
-    value: the sampler draws a column by the squares of its cells."""
+    """Return the rows, columns and values of the implicit part. A pair that occurs ``k`` times is one cell of ``k``
+    times the value, because the sampler draws a column by the squares of its cells."""
     row = np.repeat(np.arange(implicit.n_rows, dtype=np.int32), implicit.counts)
     value = np.repeat(1.0 / np.sqrt(np.maximum(implicit.counts, 1)), implicit.counts)
     again = (np.diff(row) == 0) & (np.diff(implicit.indices) == 0)
@@ -139,20 +142,21 @@ class Side:
 
     @one_thread()
     def centre(self) -> Array:
-        """float64 (k + 1,): the prior mean of a row of which nothing is known: that of the average one."""
+        """Return float64 (k + 1,): the prior mean of an unknown row, which is that of the average row."""
         d = self.layout.design
         return self.mu if d is None else self.mu + d.means @ self.weights.astype(np.float64)
 
     @one_thread()
     def usual(self) -> Array:
-        """float64 (k + 1,): what the average set of ratings says; rows without ratings have no set that could speak."""
+        """Return float64 (k + 1,): the contribution of the average set of ratings, for rows without ratings, which have
+        no set."""
         d = self.layout.design
         if d is None or not d.n_implicit:
             return np.zeros_like(self.mu)
         return np.asarray(d.means[: d.n_implicit] @ self.weights[: d.n_implicit].astype(np.float64))
 
     def draw_table(self, other: Side, noise_precision: float, rng: np.random.Generator) -> None:
-        """Draw all rows given the other side, then what governs them."""
+        """Draw all rows given the other side, then their hyper-parameters."""
         lay = self.layout
         draw_rows(
             lay.indptr,
@@ -170,7 +174,7 @@ class Side:
         self._draw_prior(rng)
 
     def settle(self, rng: np.random.Generator, passes: int) -> None:
-        """Draw what governs the rows, several times, with the rows as they are."""
+        """Draw the hyper-parameters of the rows several times, with the rows held fixed."""
         for _ in range(passes):
             self._draw_prior(rng)
 
@@ -203,7 +207,7 @@ class Side:
 
 
 def draw_precision(rng: np.random.Generator, n: float | Array, squares: float | Array) -> Array:
-    """Precisions of normals with ``n`` values of mean zero whose squares sum to ``squares``."""
+    """Draw precisions of normals, given ``n`` values of mean zero whose squares sum to ``squares``."""
     return np.asarray(rng.gamma(SHAPE + 0.5 * np.asarray(n), 1.0 / (RATE + 0.5 * np.asarray(squares))))
 
 
@@ -230,7 +234,7 @@ class Chain:
         self.item_drifts = [Process(of_items, s, ITEM_SCALE_SD) for s in item_time_scales] if of_items else []
         self.cuts: Cuts | None = None
         self.y = parts.users.y
-        """What is factorised, in the order of the user layout: the ratings, or latent values that are drawn."""
+        """The factorised values, in the order of the user layout: the ratings, or latent values that are drawn."""
         if parts.levels is not None and parts.level is not None:
             self.cuts, self.y = Cuts(parts.levels, parts.level), parts.users.y.copy()
         self.noise_precision = np.array(1.0)
@@ -239,7 +243,8 @@ class Chain:
         self.error = np.array(0.0)
 
     def sweep(self) -> None:
-        """Items, users, processes, noise. ``error``: the mean squared error of the present draw (standardised)."""
+        """Draw items, users, processes and noise once. ``error``: the mean squared error of the present draw
+        (standardised)."""
         users, items, rng = self.users, self.items, self.rng
         items.draw_table(users, float(self.noise_precision), rng)
         users.draw_table(items, float(self.noise_precision), rng)
@@ -276,7 +281,7 @@ class Chain:
         self.sweeps += 1
 
     def _noise_variance(self) -> Array:
-        """float32, of each entry in the order of the user layout."""
+        """Return float32: the noise variance of each entry in the order of the user layout."""
         lay = self.users.layout
         variance = np.repeat(1.0 / (F32(self.noise_precision) * self.users.weight), lay.counts)
         variance /= self.items.weight[lay.cols]
@@ -300,9 +305,11 @@ class Chain:
                 self._share_noise(items.weight, half)
 
     def _share_noise(self, weight: Array, half: float) -> None:
-        """Move a factor between the common precision and the weights, which no likelihood would resist.
+        """Move a factor between the common precision and the weights, a direction that the likelihood does not
+        determine.
 
-        A step along an orbit of a group (Liu & Sabatti 2000), proposed from its density without the rate of the prior.
+        This is a step along an orbit of a group (Liu & Sabatti 2000), proposed from its density without the rate of the
+        prior.
         """
         shape = half * len(weight) - SHAPE
         if shape > 0:
@@ -312,11 +319,11 @@ class Chain:
                 weight /= F32(factor)
 
     def snapshot(self) -> dict[str, Array]:
-        """Copies of all arrays, and the state of the random numbers."""
+        """Return copies of all arrays, and the state of the random numbers."""
         return {k: v.copy() for k, v in self._arrays().items()} | {"rng": _rng_words(self.rng)}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         for name, array in self._arrays().items():
             array[...] = state[name]
         _set_rng(self.rng, state["rng"])
@@ -332,7 +339,7 @@ class Chain:
 
 
 def _rng_words(rng: np.random.Generator) -> Array:
-    """The state of a PCG64 generator as uint64 (6,)."""
+    """Return the state of a PCG64 generator as uint64 (6,)."""
     s = rng.bit_generator.state
     big = [s["state"]["state"], s["state"]["inc"]]
     words = [w for b in big for w in (b & (2**64 - 1), b >> 64)]

@@ -13,15 +13,15 @@ LIKELIHOODS = ("gaussian", "ordinal")
 
 @dataclass(frozen=True)
 class BayesMFConfig:
-    """Parameters of ``bayes-mf``; defaults chosen on parts of the training rows of ml-100k's folds."""
+    """Parameters of ``bayes-mf``. The defaults were chosen on parts of the training rows of ml-100k's folds."""
 
     n_factors: int = option(16, "factors of each user and item", Search(4, 40, log=True))
     epochs: int = option(150, "sweeps of each chain, burn-in included", Search(60, 400, log=True))
-    burn_in: int = option(30, "sweeps of each chain before samples count")
+    burn_in: int = option(30, "burn-in sweeps of each chain, before samples count")
     chains: int = option(2, "independent chains, each on a thread of its own")
     n_samples: int = option(60, "posterior samples kept over all chains (fewer where they would take over 256 MB)")
     implicit: bool = option(True, "use which user rated which item as implicit feedback", Search(choices=(True, False)))
-    time: bool = option(True, "user drift in time, where the data have times", Search(choices=(True, False)))
+    time: bool = option(True, "model user drift in time, if the data have times", Search(choices=(True, False)))
     likelihood: str = option(
         "gaussian", "'gaussian', or 'ordinal': ordered probit, for few distinct ratings", Search(choices=LIKELIHOODS)
     )
@@ -29,20 +29,21 @@ class BayesMFConfig:
         10.0, "degrees of freedom of the per-user and per-item noise; 0: one shared noise", Search(3.0, 50.0, log=True)
     )
     user_time_scales: tuple[float, ...] = option(
-        (30.0, 3600.0), "seconds that user drift lasts, first guesses; one process each"
+        (30.0, 3600.0), "initial time scales of user drift in seconds; one process each"
     )
     item_time_scales: tuple[float, ...] = option(
-        (7776000.0,), "seconds that the reception of an item lasts, as user_time_scales"
+        (7776000.0,), "initial time scales of item drift in seconds, as user_time_scales"
     )
 
     def continued(self) -> dict[str, Any]:
-        """What a run that begins with trained chains changes: a sixth of the burn-in, half of the sweeps that count."""
+        """Return the changes for a run that starts from trained chains: a sixth of the burn-in, half of the sweeps that
+        count."""
         burn_in = self.burn_in // 6
         return {"burn_in": burn_in, "epochs": burn_in + max(1, (self.epochs - self.burn_in) // 2)}
 
 
 def check(c: BayesMFConfig) -> None:
-    """ConfigError where a parameter makes no sense."""
+    """Raise ConfigError for an invalid parameter."""
     for name, value, least in (
         ("n_factors", c.n_factors, 1),
         ("epochs", c.epochs, 1),

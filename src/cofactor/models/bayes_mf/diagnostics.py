@@ -1,6 +1,7 @@
-"""Have the chains met? Split R-hat and effective sample size of scalars (Gelman et al. 2013; Vehtari et al. 2021).
+"""Convergence diagnostics of the chains: split R-hat and effective sample size of scalars (Gelman et al. 2013; Vehtari
+et al. 2021).
 
-Rank-normalised, so that heavy tails do no harm. Draws are float64 (n_chains, n_draws).
+Draws are rank-normalised, so that heavy tails do no harm. They are float64 (n_chains, n_draws).
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ Array = NDArray[Any]
 
 
 def split_chains(draws: Array) -> Array:
-    """Each chain as two halves (a middle draw is left out where the number is odd)."""
+    """Return each chain as two halves. If the number of draws is odd, the middle one is left out."""
     half = draws.shape[1] // 2
     return np.concatenate([draws[:, :half], draws[:, draws.shape[1] - half :]])
 
 
 def rank_normal(draws: Array) -> Array:
-    """Draws replaced by normal scores of their ranks over all chains."""
-    from scipy.special import ndtri  # half a second to import, for what few ask
+    """Replace draws by normal scores of their ranks over all chains."""
+    from scipy.special import ndtri  # half a second to import, and seldom needed
     from scipy.stats import rankdata
 
     ranks = rankdata(draws, method="average").reshape(draws.shape)
@@ -29,7 +30,8 @@ def rank_normal(draws: Array) -> Array:
 
 
 def rhat(draws: Array) -> float:
-    """Rank-normalised split R-hat: the larger of that for location and that for spread. NaN below 4 draws a chain."""
+    """Return the rank-normalised split R-hat: the larger of that for location and that for spread. NaN below 4 draws
+    per chain."""
     if draws.shape[1] < 4:
         return float("nan")
     halves = split_chains(draws)
@@ -38,7 +40,7 @@ def rhat(draws: Array) -> float:
 
 
 def effective_size(draws: Array) -> float:
-    """Bulk effective sample size, by Geyer's initial monotone sequence. NaN below 4 draws a chain."""
+    """Return the bulk effective sample size, by Geyer's initial monotone sequence. NaN below 4 draws per chain."""
     if draws.shape[1] < 4:
         return float("nan")
     z = rank_normal(split_chains(draws))

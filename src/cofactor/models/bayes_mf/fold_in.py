@@ -1,7 +1,8 @@
-"""Users that were not in training, from the kept samples of ``bayes-mf``.
+"""Fold in users who were not in training, from the kept samples of ``bayes-mf``.
 
 A user's state is a row of numbers: the posterior mean of the vector in each kept sample, the mean of the bias, the size
-of the noise, then a draw of the vector and of the bias in each sample. Means give scores; draws tell how sure they are.
+of the noise, then a draw of the vector and of the bias in each sample. The means give scores; the draws give
+uncertainty.
 """
 
 from __future__ import annotations
@@ -50,21 +51,21 @@ class Folded(NamedTuple):
 
 
 def state_width(count: int, k: int) -> int:
-    """How many numbers the state of a user has."""
+    """Return the length of a user's state."""
     return count * (2 * k + 1) + 2
 
 
 def state_of(user: Folded) -> Array:
-    """float32 (state_width,): the state of a user."""
+    """Return float32 (state_width,): the state of a user."""
     k = user.mean.shape[1] - 1
     rest = np.array([user.mean[:, k].mean(), user.noise], dtype=F32)
     return np.concatenate([user.mean[:, :k].ravel(), rest, user.draw[:, :k].ravel(), user.draw[:, k]])
 
 
 def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items: Array, values: Array) -> Folded:
-    """One user: each sample is a row of its own with its own copy of the items, so one kernel call solves them all.
+    """Fold in one user. Each sample is a row with its own copy of the items, so one kernel call solves all samples.
 
-    Of a history no times are given, so both drifts count as noise. A user's noise is drawn in each sample.
+    A history has no times here, so both drifts count as noise. The user's noise is drawn in each sample.
     """
     n, width = len(items), k + 1
     told, usual, passing = _told(a, count, k, items, values)
@@ -130,7 +131,8 @@ few_chances = lru_cache(maxsize=FEW)(chances_of)
 
 
 def spoken(a: Mapping[str, Array], wide: int, items: Array) -> Array:
-    """float32 (wide,): the sum of what having rated these items says; zeros for a model without implicit terms."""
+    """Return float32 (wide,): the summed implicit contribution of having rated these items; zeros for a model without
+    implicit terms."""
     out = np.zeros(wide, dtype=F32)
     if len(a["implicit"]):
         sum_rows(a["implicit"], items, out)
@@ -138,12 +140,12 @@ def spoken(a: Mapping[str, Array], wide: int, items: Array) -> Array:
 
 
 def prior_centre(a: Mapping[str, Array], count: int, k: int, said: Array, n: Array | int) -> Array:
-    """float32 (..., count, k + 1): the mean of the prior of a user with ``n`` ratings whose items said ``said`` (...,
-    count * (k + 1))."""
+    """Return float32 (..., count, k + 1): the prior mean of a user with ``n`` ratings whose items contribute ``said``
+    (..., count * (k + 1))."""
     own = np.concatenate([a["user_factors"][-1, : count * k].reshape(count, k), a["user_bias"][-1, :count, None]], 1)
     if not len(a["implicit"]):
         return own
     shift = said / np.sqrt(np.maximum(n, 1)).astype(F32)
-    if len(a["implicit"]) == len(a["item_bias"]):  # the last row is the usual set's, for users without ratings
+    if len(a["implicit"]) == len(a["item_bias"]):  # the last row is that of the average set, for users without ratings
         shift = shift - np.where(np.asarray(n) > 0, a["implicit"][-1, : count * (k + 1)], F32(0.0))
     return np.asarray(own + shift.reshape(*shift.shape[:-1], count, k + 1))

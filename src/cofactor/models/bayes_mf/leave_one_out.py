@@ -1,8 +1,9 @@
-"""What each rating of a user does to a score of ``bayes-mf``: solved again without it, by a change of rank one.
+"""The effect of each rating of a user on a score of ``bayes-mf``: the user is solved again without it, by a rank-one
+change.
 
 In each kept sample a user is the solution of a ridge regression. Without one of its rows the inverse changes by a
 matrix of rank one (Sherman & Morrison 1950), so leaving out each rating in turn costs little more than one solution.
-The size of the user's noise is held as it was with all ratings; the effect of the set of rated items is computed again.
+The size of the user's noise is kept as with all ratings; the effect of the set of rated items is computed again.
 """
 
 from __future__ import annotations

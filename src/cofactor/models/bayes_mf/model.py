@@ -1,10 +1,10 @@
-"""``bayes-mf``: Bayesian matrix factorisation by Gibbs sampling. Hardly a knob, and it knows how sure it is.
+"""``bayes-mf``: Bayesian matrix factorisation by Gibbs sampling, with intervals and hardly any parameter to tune.
 
-Salakhutdinov & Mnih (2008), in the form of Rendle, Zhang & Koren (2019): what a user rated, and who rated an item, move
-the prior means (implicit feedback, both ways), as side features do. Besides: noise of its own for each user and item
-(Lakshminarayanan, Bouchard & Archambeau 2011), and user drift as processes in time. Predictions are averages over
-kept samples; user vectors enter as their posterior means given the rest of a sample, which takes out half of the noise,
-and makes a user that is folded in the same thing as one that was trained.
+The model is that of Salakhutdinov & Mnih (2008) in the form of Rendle, Zhang & Koren (2019): the set of items that a
+user rated, and the set of users who rated an item, shift the prior means (implicit feedback, both ways), and so do side
+features. In addition, each user and item has its own noise (Lakshminarayanan, Bouchard & Archambeau 2011), and user
+drift is a process in time. Predictions are averages over kept samples. User vectors enter as their posterior means
+given the rest of a sample. That halves the sampling noise, and makes a folded-in user equivalent to a trained one.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from cofactor.models.bayes_mf.vectors import Directions, directions
 Array = NDArray[Any]
 F32 = np.float32
 _KEPT = 2 << 20
-"""Bytes of the table of a history that is kept for the next question."""
+"""Maximal bytes of a history's table that is kept for the next request."""
 
 
 class BayesMF:
     """Bayesian matrix factorisation by Gibbs sampling, with implicit feedback and time terms, and intervals.
 
-    ``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order.
+    ``predict`` clips to the range of the training ratings; ``scores`` does not, so that the order is kept.
     """
 
     name: ClassVar[str] = "bayes-mf"
@@ -62,14 +62,15 @@ class BayesMF:
 
     @classmethod
     def cost(cls, config: BayesMFConfig, size: TableSize) -> Cost:
-        """The table by user and by item, what explains both sides, and the chains; the samples that are kept."""
+        """Return the cost: the table by user and by item, the designs of both sides, the chains, and the kept
+        samples."""
         n, c = size.ratings, config
         rows, width = size.users + size.items + 2, c.n_factors + 1
         n_samples, each = kept_samples(c, size.users, size.items)
         samples = n_samples * each
         timed = size.timed and c.time
         a_row = 128 + 58 * c.chains if timed else 64 + 18 * c.chains  # layouts; targets, errors, drifts by chain
-        layouts, tables = 140, 36  # while the layouts are made; nine tables a chain, most of them while one is drawn
+        layouts, tables = 140, 36  # while the layouts are built; nine tables per chain, most of them while one is drawn
         if not c.implicit:
             a_row, layouts, tables = a_row - 24, 110, 24
         kept = samples + c.chains * tables * rows * width + 150 * rows
@@ -79,13 +80,13 @@ class BayesMF:
         return Cost(memory, kept, work, f"{sweeps} sweeps x (n k + (U+I) k^3), {n_samples} samples kept", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BayesStepper:
-        """Begin with small random vectors; one chain a stream of random numbers."""
+        """Start from small random vectors. Each chain has its own stream of random numbers."""
         check(self.config)
         return BayesStepper(self.config, self.samples, data, rng)
 
     @property
     def count(self) -> int:
-        """How many kept samples are in use."""
+        """The number of kept samples in use."""
         return self.samples.count
 
     @property
@@ -95,25 +96,28 @@ class BayesMF:
 
     @property
     def trace_names(self) -> tuple[str, ...]:
-        """What the columns of the traces are."""
+        """The names of the columns of the traces."""
         return self.samples.trace_names
 
     def begin_from(self, stepper: Stepper, old: Self, users: CommonRows, items: CommonRows) -> bool:
-        """Begin the chains of ``stepper`` at the last samples of an earlier model; False where the widths differ."""
+        """Start the chains of ``stepper`` from the last samples of an earlier model. Returns False if the widths
+        differ."""
         assert isinstance(stepper, BayesStepper)
         return stepper.begin_from(old.samples, old.config.n_factors, users, items)
 
     # ---- predictions
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,), within the range of the training ratings. A code of -1 counts as unknown: its prior mean."""
+        """Return float32 (n,), within the range of the training ratings. A code of -1 counts as unknown: its prior
+        mean."""
         a, users, items = self._fitted(), _codes(users), _codes(items)
         latent = self._link(users, items) + self._in_time(users, items, times)[0]
         ratings = self._ratings(latent, a["user_noise"][users] * a["item_noise"][items])
         return np.clip(ratings, *a["range"]).astype(F32)
 
     def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval:
-        """Posterior-predictive bounds: the spread over samples plus the noise of this user and item, as a normal."""
+        """Return posterior-predictive bounds: the spread over samples plus the noise of this user and item, as a
+        normal."""
         a, k = self._fitted(), self.config.n_factors
         users, items = _codes(users), _codes(items)
         variance = np.empty(len(users))
@@ -131,20 +135,20 @@ class BayesMF:
         return Interval(*(np.clip(x, *a["range"]).astype(F32) for x in ratings))
 
     def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items), not clipped, without user drift."""
+        """Return float32 (len(users), n_items), not clipped, without user drift."""
         return self.scores_from(self.user_state(users))
 
     def scores_from(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items), not clipped."""
+        """Return float32 (len(user_state), n_items), not clipped."""
         a, latent = self._fitted(), self._latent(user_state)
         noise = self._noise_of(user_state) * a["item_noise"][:-1] if len(a["cuts"]) else latent
         return np.asarray(self._ratings(latent, noise), dtype=F32)
 
     def _latent(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items): standardised scores, averaged over the samples."""
+        """Return float32 (len(user_state), n_items): standardised scores, averaged over the samples."""
         a, wide = self._fitted(), self.count * self.config.n_factors
         vectors, n_items = np.ascontiguousarray(user_state[:, :wide]), len(a["item_factors"]) - 1
-        if len(vectors) <= 4:  # the items are read but once for each
+        if len(vectors) <= 4:  # each item is read only once
             latent, everything = np.empty((len(vectors), n_items), dtype=F32), np.arange(n_items, dtype=np.int32)
             for row, out in enumerate(latent):
                 pair_dots(vectors, a["item_factors"], np.full(n_items, row, np.int32), everything, wide, out)
@@ -155,8 +159,8 @@ class BayesMF:
         return np.asarray(latent)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), d): mean vectors of every kept sample, bias, size of the noise, then draws of vectors
-        and biases."""
+        """Return float32 (len(users), d): mean vectors of every kept sample, bias, size of the noise, then draws of
+        vectors and biases."""
         a, users = self._fitted(), _codes(users)
         wide = self.count * self.config.n_factors
         draws = a["user_factor_draws"][users, :wide], a["user_bias_draws"][users, : self.count]
@@ -164,7 +168,7 @@ class BayesMF:
         return np.concatenate([a["user_factors"][users, :wide], *rest, *draws], axis=1)
 
     def fold_in(self, histories: CSR) -> Array:
-        """The same for users with these ratings, items held at each kept sample."""
+        """Return the same for users with these ratings, with the items fixed at each kept sample."""
         out = np.empty((histories.n_rows, state_width(self.count, self.config.n_factors)), dtype=F32)
         for r, row in enumerate(out):
             row[:] = state_of(self._folded(*histories.row(r)))
@@ -188,11 +192,12 @@ class BayesMF:
         return self._ratings(latent, np.asarray(noise * a["item_noise"][items])[:, None])
 
     def seconds_without(self, n: int) -> float:
-        """Each entry changes a vector of each sample."""
+        """Return the time: each entry changes one vector in each sample."""
         return 1.3e-7 * n * self.count * (self.config.n_factors + 1)
 
     def interval_from(self, user_state: Array, level: float) -> Interval:
-        """Bounds for every item, (len(user_state), n_items) each; see ``bayes_mf_doubt`` on users folded in."""
+        """Return bounds for every item, (len(user_state), n_items) each; ``bayes_mf/uncertainty.py`` explains folded-in
+        users."""
         a, k = self._fitted(), self.config.n_factors
         noise = self._noise_of(user_state) * a["item_noise"][:-1]
         variance = latent_variances(a, self.count, k, user_state) + self._noise_size() * noise
@@ -206,7 +211,7 @@ class BayesMF:
         return Interval(*(np.clip(x, *a["range"]).astype(F32) for x in ratings))
 
     def draw_from(self, user_state: Array, rng: np.random.Generator) -> Array:
-        """float32 (len(user_state), n_items): scores by one kept sample."""
+        """Return float32 (len(user_state), n_items): scores by one kept sample."""
         a, k = self._fitted(), self.config.n_factors
         noise = self._noise_of(user_state) * a["item_noise"][:-1]
         return np.asarray(self._ratings(latent_draw(a, self.count, k, user_state, rng), noise), dtype=F32)
@@ -215,17 +220,17 @@ class BayesMF:
 
     @one_thread()
     def query_vectors(self, user_state: Array) -> Array:
-        """float32 (len(user_state), 2 * n_factors + 2)."""
+        """Return float32 (len(user_state), 2 * n_factors + 2)."""
         turn = self._directions().turn
         found = user_state[:, : len(turn)] @ turn
         return np.concatenate([found, np.ones((len(found), 1), dtype=F32)], axis=1)
 
     def item_vectors(self) -> Array:
-        """float32 (n_items, 2 * n_factors + 2): the leading directions of what is summed over all kept samples."""
+        """Return float32 (n_items, 2 * n_factors + 2): the leading directions of the sum over all kept samples."""
         return self._directions().items
 
     def scores_at(self, user_state: Array, items: Array) -> Array:
-        """float32 (len(user_state), m)."""
+        """Return float32 (len(user_state), m)."""
         a, wide = self._fitted(), self.count * self.config.n_factors
         latent = row_dots(user_state[:, :wide], a["item_factors"][:, :wide], items) / F32(self.count)
         latent += user_state[:, wide, None] + self._bias("item")[items]
@@ -236,7 +241,8 @@ class BayesMF:
 
     @frames_out
     def diagnostics(self) -> pl.DataFrame:
-        """What was traced: mean, sd, split R-hat (below 1.05 is good) and effective sample size over all chains."""
+        """Return the traced quantities: mean, sd, split R-hat (below 1.05 is good) and effective sample size over all
+        chains."""
         self._fitted()
         rows = [
             (name, float(t.mean()), float(t.std()), rhat(t), effective_size(t))
@@ -245,7 +251,7 @@ class BayesMF:
         return pl.DataFrame(rows, schema=["name", "mean", "sd", "rhat", "ess"], orient="row")
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
-        """Global, user, item, each factor (of the average interaction), the rest of it, time, and the clip."""
+        """Return global, user, item, each factor (of the average interaction), the rest of it, time, and the clip."""
         a = self._fitted()
         u, i = np.array([user]), np.array([item])
         in_time: dict[str, float] = {}
@@ -261,7 +267,7 @@ class BayesMF:
 
     @one_thread()
     def terms_from(self, user_state: Array, item: int) -> Terms:
-        """The same for one row of a user state (d,), without time."""
+        """Return the same for one row of a user state (d,), without time."""
         a, wide = self._fitted(), self.count * self.config.n_factors
         of_user, noise = (float(x) for x in user_state[wide : wide + 2])
         latent = float(user_state[:wide] @ a["item_factors"][item, :wide]) / self.count
@@ -270,7 +276,7 @@ class BayesMF:
         return self._terms((bias, factors, noise), item, latent, {})
 
     def _terms(self, own: tuple[float, Array | None, float], item: int, latent: float, more: dict[str, float]) -> Terms:
-        """``own``: a user's bias, factors (None: of the average user) and size of the noise."""
+        """Return the terms. ``own``: a user's bias, factors (None: of the average user) and size of the noise."""
         a, parts = self._fitted(), self._parts()
         bias, factors, noise = own
         mean, scale = float(a["mean"]), float(a["scale"])
@@ -286,22 +292,24 @@ class BayesMF:
         return clipped_terms(named, a["range"])
 
     def factors(self, which: Literal["user", "item"]) -> Array:
-        """float32 (n, k): the best k-factor form of the average interaction, strongest first, in rating units."""
+        """Return float32 (n, k): the best k-factor approximation of the average interaction, strongest first, in rating
+        units."""
         return self._parts().user_factors if which == "user" else self._parts().item_factors
 
     def bias(self, which: Literal["user", "item"]) -> Array:
-        """float32 (n,): what the average user gives an item above the mean; what more a user gives the average item."""
+        """Return float32 (n,): for an item, what the average user gives it above the mean; for a user, how much more
+        the user gives the average item."""
         return (self._parts().user_bias if which == "user" else self._parts().item_bias)[:-1]
 
     # ---- state
 
     def shape(self) -> tuple[int, int]:
-        """(users, items) of the training data."""
+        """Return (users, items) of the training data."""
         a = self._fitted()
         return len(a["user_bias"]) - 1, len(a["item_bias"]) - 1
 
     def state(self) -> State:
-        """The kept samples (see ``BayesStepper``), standardised, and the traces."""
+        """Return the kept samples (see ``BayesStepper``), standardised, and the traces."""
         a, k, s = self._fitted(), self.config.n_factors, self.count
         wide = {name: s * per for name, per in per_sample(k).items()}
         arrays = {name: np.ascontiguousarray(x[:, : wide[name]]) if name in wide else x for name, x in a.items()}
@@ -311,7 +319,7 @@ class BayesMF:
 
     @classmethod
     def from_state(cls, config: BayesMFConfig, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         check(config)
         model, k = cls(config), config.n_factors
         a, traces = stored_samples(k, state)
@@ -331,7 +339,8 @@ class BayesMF:
         return arrays
 
     def _folded(self, items: Array, values: Array) -> Folded:
-        """A user with these ratings; the last one is kept: a list, and the reasons in it, are about one history."""
+        """Return a user with these ratings. The last one is cached, because a list and its explanations use the same
+        history."""
         kept: dict[str, Any] = self.samples.derive("the last history", dict)
         key = items.tobytes(), values.tobytes()
         last = kept.get("last")
@@ -344,35 +353,36 @@ class BayesMF:
         return user
 
     def _link(self, users: Array, items: Array) -> Array:
-        """float32 (n,): standardised predictions without user drift, averaged over the samples."""
+        """Return float32 (n,): standardised predictions without user drift, averaged over the samples."""
         a, users, items = self._fitted(), _codes(users), _codes(items)
         dots = np.empty(len(users), dtype=F32)
         pair_dots(a["user_factors"], a["item_factors"], users, items, self.count * self.config.n_factors, dots)
         return np.asarray(dots / F32(self.count) + self._bias("user")[users] + self._bias("item")[items])
 
     def _noise_of(self, user_state: Array) -> Array:
-        """The size of the noise of each row (n, 1)."""
+        """Return the size of the noise of each row (n, 1)."""
         return user_state[:, self.count * self.config.n_factors + 1, None]
 
     def _noise_size(self) -> float:
-        """The standardised variance of the noise of an average user and item."""
+        """Return the standardised noise variance of an average user and item."""
         return float(np.mean(1.0 / self._fitted()["noise_precision"][: self.count]))
 
     def _ratings(self, latent: Array, noise: Array) -> Array:
-        """Ratings for standardised latent values; ``noise`` is the size of the noise of these users and items."""
+        """Return ratings for standardised latent values. ``noise``: the size of the noise of these users and items."""
         a = self._fitted()
         if len(a["cuts"]):
             latent = expected_level(latent, self._noise_size() * noise, a["cuts"], a["levels"])
         return np.asarray(a["mean"] + a["scale"] * latent)
 
     def _bias(self, which: str) -> Array:
-        """float32 (n + 1,), standardised, computed when first asked for; the last is for ids never seen."""
+        """Return float32 (n + 1,), standardised, cached; the last is for unknown ids."""
         return self.samples.derive(
             f"{which} bias", lambda: self._fitted()[f"{which}_bias"][:, : self.count].mean(axis=1, dtype=F32)
         )
 
     def _in_time(self, users: Array, items: Array, times: Array | None) -> tuple[Array, Array]:
-        """Standardised drifts of users and items at the times, and variances; without times 0 and all variance."""
+        """Return standardised drifts of users and items at the times, and their variances; without times 0 and the full
+        variance."""
         value, spread = np.zeros(len(users)), np.zeros(len(users))
         self._add_process("user_drift", users, times, value, spread)
         self._add_process("item_drift", items, times, value, spread)
@@ -389,11 +399,11 @@ class BayesMF:
                 drift_at(*args, _codes(rows), np.asarray(times, dtype=np.int64), value, spread)
 
     def _directions(self) -> Directions:
-        """Computed when first asked for."""
+        """Return the directions, computed on first use."""
         return self.samples.derive("directions", lambda: directions(self._fitted(), self.count, self.config.n_factors))
 
     def _parts(self) -> Account:
-        """Computed when first asked for."""
+        """Return the average terms, computed on first use."""
         return self.samples.derive("account", lambda: account(self._fitted(), self.count, self.config.n_factors))
 
 

@@ -1,7 +1,7 @@
-"""The ordered-probit likelihood of ``bayes-mf``: ratings as levels between cuts on a latent scale.
+"""The ordered-probit likelihood of ``bayes-mf``: ratings are levels between cuts on a latent scale.
 
-The lowest and the highest cut stay half-way between ratings, which fixes the latent scale to be like the ratings' own;
-the cuts between them are drawn (Albert & Chib 1993, with the latent values integrated out of that step).
+The lowest and the highest cut stay half-way between ratings, which makes the latent scale comparable to that of the
+ratings. The cuts between them are drawn (Albert & Chib 1993, with the latent values integrated out of that step).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_LEVELS = 50
 
 
 class Cuts:
-    """The cuts of one chain. ``levels``: the distinct (standardised) ratings; ``level``: which one each entry has."""
+    """The cuts of one chain. ``levels``: the distinct (standardised) ratings; ``level``: the level of each entry."""
 
     def __init__(self, levels: Array, level: Array) -> None:
         self.level = level
@@ -28,11 +28,11 @@ class Cuts:
 
     @property
     def fixes_noise(self) -> bool:
-        """With two levels there is a single cut, and nothing tells the size of the noise: it stays as it is."""
+        """With two levels there is a single cut, and the size of the noise is not identified: it stays fixed."""
         return len(self.values) < 4
 
     def draw(self, fit: Array, variance: Array, rng: np.random.Generator, move: bool, adapt: bool) -> Array:
-        """New latent values (float32), after a Metropolis step for the inner cuts with ``move``."""
+        """Draw new latent values (float32), after a Metropolis step for the inner cuts with ``move``."""
         if move and len(self.values) > 4:
             here = cuts_loglik(self.level, fit, variance, self.values)
             wanted = self.values.copy()
@@ -49,7 +49,7 @@ class Cuts:
 
 
 def find_levels(y: Array) -> tuple[Array, Array]:
-    """The distinct values, ascending (float64), and which of them each entry has (int32)."""
+    """Return the distinct values, ascending (float64), and the level of each entry (int32)."""
     levels, level = np.unique(y, return_inverse=True)
     if not 2 <= len(levels) <= MOST_LEVELS:
         raise ConfigError(
@@ -59,7 +59,7 @@ def find_levels(y: Array) -> tuple[Array, Array]:
 
 
 def expected_level(latent: Array, variance: Array, cuts: Array, levels: Array) -> Array:
-    """The mean rating where the latent value is normal with this mean and variance."""
+    """Return the mean rating, if the latent value is normal with this mean and variance."""
     from scipy.special import ndtr
 
     root = 1.0 / np.sqrt(variance)
@@ -70,9 +70,9 @@ def expected_level(latent: Array, variance: Array, cuts: Array, levels: Array) -
 
 
 def rescale(x: Array, source: Array, target: Array) -> Array:
-    """Straight lines that bring the points ``source`` to the points ``target`` (both ascending), going on beyond them.
+    """Map the points ``source`` to the points ``target`` (both ascending) by straight lines that continue beyond them.
 
-    Between ``cuts`` and ``half_way(levels)`` it brings a latent value to the scale of the ratings, and back.
+    Between ``cuts`` and ``half_way(levels)`` this maps a latent value to the rating scale, and back.
     """
     if len(source) == 1:
         return np.asarray(target[0] + (x - source[0]))
@@ -83,5 +83,5 @@ def rescale(x: Array, source: Array, target: Array) -> Array:
 
 
 def half_way(levels: Array) -> Array:
-    """The points half-way between neighbours."""
+    """Return the points half-way between neighbours."""
     return np.asarray((levels[1:] + levels[:-1]) / 2)

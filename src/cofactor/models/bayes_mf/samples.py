@@ -1,4 +1,4 @@
-"""The posterior samples of ``bayes-mf``: the stepper fills them, the model reads them."""
+"""The posterior samples of ``bayes-mf``. The stepper fills them, and the model reads them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Samples:
         self._derived: dict[str, Any] = {}
 
     def adopt(self, arrays: dict[str, Array], count: int, names: tuple[str, ...]) -> None:
-        """Use these arrays; a stepper writes into them."""
+        """Use these arrays, into which a stepper writes."""
         self.arrays, self.trace_names = arrays, names
         self.use(count)
 
     def use(self, count: int) -> None:
-        """Use the first ``count`` samples; whatever was derived from others is forgotten."""
+        """Use the first ``count`` samples, and forget everything derived from others."""
         self.count = count
         self._derived = {}
 
     def derive(self, name: str, make: Callable[[], T]) -> T:
-        """What ``make`` returned when ``name`` was first asked for, since the samples last changed."""
+        """Return the result of ``make``, computed on the first request for ``name`` since the samples last changed."""
         if name not in self._derived:
             self._derived[name] = make()
         found: T = self._derived[name]
@@ -44,7 +44,7 @@ class Samples:
 
 
 def trace_names(n_user_drifts: int, n_item_drifts: int, n_pairs: int) -> tuple[str, ...]:
-    """What the columns of a trace are."""
+    """Return the names of the columns of a trace."""
     processes = [f"user drift {i}" for i in range(n_user_drifts)] + [f"item drift {i}" for i in range(n_item_drifts)]
     return (
         "train mse",

@@ -1,9 +1,10 @@
-"""What Gibbs sampling finds slowly: how the means of the factors and the biases share what they say together.
+"""A move that Gibbs sampling makes only slowly: how the means of the factors and the biases share their common
+contribution.
 
-Shifting the factors of all items by ``d`` and taking ``p_u . d`` off the bias of each user leaves every prediction as
-it is, and what governs the rows can go along, so that no rating and hardly any prior resists. Row by row this takes
-hundreds of sweeps; here ``d`` is drawn at once: a step along an orbit of a group (Liu & Sabatti 2000), whose density is
-a normal one.
+Adding ``d`` to the factors of all items and subtracting ``p_u . d`` from the bias of each user leaves every prediction
+unchanged, and the hyper-parameters can move along, so that neither ratings nor priors oppose it. Row by row this takes
+hundreds of sweeps. Here ``d`` is drawn at once: a step along an orbit of a group (Liu & Sabatti 2000), whose density is
+normal.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from cofactor._blas import one_thread
 
 Array = NDArray[Any]
 _BLOCK = 1 << 15
-"""Rows that are in float64 at a time."""
+"""Number of rows in float64 at a time."""
 
 
 @one_thread()
 def shift(side: Any, other: Any, rng: np.random.Generator) -> None:
-    """Draw how far the factors of all rows of ``side`` are shifted; the biases of ``other`` make up for it.
+    """Draw the shift of the factors of all rows of ``side``; the biases of ``other`` compensate for it.
 
-    Both are ``Side``. What explains the rows of ``other`` goes along: the prior then sees of the shift no more than
-    what each row's factors have of their own.
+    Both are ``Side``. The design weights of ``other`` move along, so that the prior sees only the part of the shift
+    that comes from each row's own factors.
     """
     k = side.draw.shape[1] - 1
     mu, weights = other.mu, other.weights.astype(np.float64)

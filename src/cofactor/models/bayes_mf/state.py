@@ -1,4 +1,4 @@
-"""The kept samples of ``bayes-mf`` as they are stored: which arrays, of which shape, and what is refused."""
+"""The stored form of the kept samples of ``bayes-mf``: the arrays, their shapes, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cofactor.models.bayes_mf.time import KINDS, stored_process
 Array = NDArray[Any]
 F32 = np.float32
 BY_SAMPLE = ("user_precision", "noise_precision")
-"""Arrays with a row for each kept sample."""
+"""Arrays with one row for each kept sample."""
 
 
 def per_sample(k: int) -> dict[str, int]:
-    """How many columns each kept sample has in the arrays that hold one beside the other."""
+    """Return the number of columns per kept sample, for arrays that hold the samples side by side."""
     return {
         "user_factors": k,
         "user_bias": 1,
@@ -32,7 +32,7 @@ def per_sample(k: int) -> dict[str, int]:
 
 
 def stored_samples(k: int, state: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
-    """(arrays, traces) of a state that was read; BundleError where they do not fit each other."""
+    """Return (arrays, traces) of a stored state. Raises BundleError if they do not fit each other."""
     precision = stored(state, "noise_precision", F32, (None,))
     s = len(precision)
     a: dict[str, Array] = {"noise_precision": precision, "range": stored_range(state)}

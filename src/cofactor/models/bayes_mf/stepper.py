@@ -1,4 +1,4 @@
-"""The training run of ``bayes-mf``: several chains, one a thread, and the samples that the model keeps of them."""
+"""The training run of ``bayes-mf``: several chains, one thread each, and the samples that the model keeps."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from cofactor.models.bayes_mf.warm import begin_chain
 Array = NDArray[Any]
 F32 = np.float32
 KEPT_BYTES = 256 * 2**20
-"""Kept samples take at most this much memory (but at least one a chain is kept)."""
+"""Maximal memory of the kept samples (at least one per chain is kept)."""
 WATCHED = 8
-"""Pairs whose predictions are traced."""
+"""Number of pairs whose predictions are traced."""
 
 
 class BayesStepper(Stepper):
-    """One ``run`` is a sweep of every chain. Chains share nothing but the data, so threads cannot change the result.
+    """Each ``run`` is one sweep of every chain. Chains share only the data, so threads cannot change the result.
 
-    ``only``: the number of the one chain that is run here, with the draws that it has beside the others.
+    ``only``: the number of the one chain to run here, with the same draws as beside the others.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class BayesStepper(Stepper):
         self.kept = 0
         threads = min(len(self.chains), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         self.pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
-        """For the chains but the first, which runs where it is called."""
+        """Threads for all chains but the first, which runs in the calling thread."""
         self.arrays = self._allocate(data, parts)
         samples.adopt(self.arrays, 0, trace_names(*self._processes(), len(self.watched[0])))
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep of every chain; returns the training mean squared error of the draws (mean over the chains)."""
+        """Run one sweep of every chain. Returns the training mean squared error of the draws (mean over the chains)."""
         c = self.config
         self._sweep()
         self.done += 1
@@ -75,10 +75,10 @@ class BayesStepper(Stepper):
         return np.array([float(np.mean([chain.error for chain in self.chains])) * self.scale**2])
 
     def begin_from(self, old: Samples, width: int, users: tuple[Array, Array], items: tuple[Array, Array]) -> bool:
-        """Begin the chains at the last kept samples of an earlier model, before the first sweep; see ``warm.py``.
+        """Start the chains from the last kept samples of an earlier model, before the first sweep; see ``warm.py``.
 
-        ``width`` is its number of factors; ``users`` and ``items`` are codes of the rows in both, (here, there).
-        Returns False where the widths differ.
+        ``width``: its number of factors; ``users`` and ``items``: codes of the rows in both, (here, there). Returns
+        False if the widths differ.
         """
         k = self.config.n_factors
         if old.arrays is None or not old.count or width != k:
@@ -100,7 +100,7 @@ class BayesStepper(Stepper):
             other.result()
 
     def snapshot(self) -> State:
-        """Every chain, every kept sample, and the counters."""
+        """Return every chain, every kept sample, and the counters."""
         chains = {f"chain{i}.{k}": v for i, chain in enumerate(self.chains) for k, v in chain.snapshot().items()}
         kept = {f"kept.{k}": v.copy() for k, v in self.arrays.items()}
         traces = np.stack(self.traces) if self.traces else np.zeros((0, 0, 0))
@@ -113,7 +113,7 @@ class BayesStepper(Stepper):
         }
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         for i, chain in enumerate(self.chains):
             prefix = f"chain{i}."
             chain.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
@@ -164,11 +164,11 @@ class BayesStepper(Stepper):
         }
 
     def _processes(self) -> tuple[int, int]:
-        """How many there are of users and of items."""
+        """Return the numbers of processes of users and of items."""
         return len(self.chains[0].user_drifts), len(self.chains[0].item_drifts)
 
     def _keep(self) -> None:
-        """Keep the present draws where it is time to; until then the model shows them each sweep."""
+        """Keep the present draws if it is time to. Until the first is kept, the model shows the draws of each sweep."""
         c, per_chain = self.config, self.slots // len(self.chains)
         after, span = self.done - c.burn_in, max(c.epochs - c.burn_in, 1)
         if after <= 0:
@@ -189,7 +189,7 @@ class BayesStepper(Stepper):
             self.samples.traces = np.ascontiguousarray(np.stack(self.traces).transpose(1, 0, 2))
 
     def _write(self, slot: int, nth: int) -> None:
-        """Write the draws of all chains; running means take the ``nth`` value."""
+        """Write the draws of all chains. Running means take the ``nth`` value."""
         a, k, n_chains = self.arrays, self.config.n_factors, len(self.chains)
         for c, chain in enumerate(self.chains):
             s = slot * n_chains + c
@@ -235,7 +235,7 @@ class BayesStepper(Stepper):
 
 
 def averaged(chain: Chain) -> dict[str, Array]:
-    """What of a chain's draws is kept as a mean alone: the noise of rows, the cuts, the processes in time."""
+    """Return the draws of a chain that are kept only as a mean: the noise of rows, the cuts, the processes in time."""
     found: dict[str, Array] = {}
     for which, part in (("user", chain.users), ("item", chain.items)):
         spread = 1.0 / part.weight
@@ -250,7 +250,7 @@ def averaged(chain: Chain) -> dict[str, Array]:
 
 
 def average(arrays: dict[str, Array], values: dict[str, Array], nth: int) -> None:
-    """Take the ``nth`` values into the running means; the first ones leave nothing of what stood there."""
+    """Add the ``nth`` values to the running means. The first ones overwrite everything."""
     share = 1.0 / nth
     for name, value in values.items():
         if nth == 1:
@@ -260,7 +260,7 @@ def average(arrays: dict[str, Array], values: dict[str, Array], nth: int) -> Non
 
 
 def kept_samples(c: BayesMFConfig, n_users: int, n_items: int) -> tuple[int, int]:
-    """How many samples are kept over all chains, and the bytes of each; see ``KEPT_BYTES``."""
+    """Return the number of samples kept over all chains, and the bytes of each; see ``KEPT_BYTES``."""
     tables = 2 * (n_users + 1) + (n_items + 1) * (2 if c.implicit else 1)
     bytes_each = 4 * (c.n_factors + 1) * tables
     per_chain = min(c.n_samples // c.chains, KEPT_BYTES // (bytes_each * c.chains), c.epochs - c.burn_in)
@@ -268,13 +268,13 @@ def kept_samples(c: BayesMFConfig, n_users: int, n_items: int) -> tuple[int, int
 
 
 def slow_left_out(scales: tuple[float, ...], data: Interactions) -> tuple[float, ...]:
-    """Those that the data span: what hardly changes could not be told from a bias."""
+    """Return the time scales that the data span: a slower drift could not be distinguished from a bias."""
     span = float(np.ptp(data.times)) if data.times is not None and len(data) else 0.0
     return tuple(s for s in scales if s <= span)
 
 
 def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: bool = False) -> Parts:
-    """The data from both sides (see ``Parts``)."""
+    """Return the data from both sides (see ``Parts``)."""
     timed = time and data.times is not None and len(data) > 0
     times = data.times if timed else None
     if times is None:
@@ -301,7 +301,8 @@ def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: b
 
 
 def feature_blocks(features: Features | None) -> tuple[CSR | None, list[int]]:
-    """The matrix with columns brought to root mean square 1, sorted so that a block (names up to ``=``) is together."""
+    """Return the matrix with columns scaled to root mean square 1, sorted so that each block (names up to ``=``) is
+    together."""
     if features is None or not features.matrix.n_cols:
         return None, []
     m, names = features.matrix, [n.partition("=")[0] for n in features.names]

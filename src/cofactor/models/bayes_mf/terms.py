@@ -1,8 +1,8 @@
-"""What the kept samples of ``bayes-mf`` say on average, in a form to look at: biases and a few factors.
+"""The average content of the kept samples of ``bayes-mf``, in a form to inspect: biases and a few factors.
 
-Within a sample, factors may be turned and moved against the biases without changing a prediction. So biases here are
-main effects (what the average user gives an item, and how much more a user gives the average item), and factors the
-leading singular vectors of what is left.
+Within a sample, factors may be rotated, and shifted against the biases, without changing a prediction. Biases are
+therefore defined as main effects (what the average user gives an item, and how much more a user gives the average
+item), and factors as the leading singular vectors of the rest.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ F32 = np.float32
 
 
 class Account(NamedTuple):
-    """In rating units: biases (n + 1,), the last for an id never seen, and factors (n, k), the strongest first.
+    """In rating units: biases (n + 1,), the last for an unknown id, and factors (n, k), the strongest first.
 
-    ``user_mean`` and ``turn`` bring the vectors of any user to factors: ``(vectors - user_mean) @ turn`` is (n, k);
+    ``user_mean`` and ``turn`` convert the vectors of any user to factors: ``(vectors - user_mean) @ turn`` is (n, k);
     ``of_mean`` (count * k,) and ``level`` their biases (see ``user_parts``).
     """
 
@@ -38,7 +38,7 @@ class Account(NamedTuple):
 
 @one_thread()
 def account(a: Mapping[str, Array], count: int, k: int) -> Account:
-    """The account of the first ``count`` kept samples. Users and items count alike in all averages."""
+    """Compute the account of the first ``count`` kept samples. Users and items count equally in all averages."""
     users, items = a["user_factors"][:, : count * k], a["item_factors"][:, : count * k]
     of_user, of_item = (a[f"{which}_bias"][:, :count].mean(axis=1, dtype=np.float64) for which in ("user", "item"))
     user_mean, item_mean = _mean(users[:-1]), _mean(items[:-1])
@@ -61,18 +61,19 @@ def _single(x: Array) -> Array:
 
 @one_thread()
 def user_parts(parts: Account, vector: Array, bias: float) -> tuple[float, Array]:
-    """(bias, factors (k,)), in rating units, of a user with the ``vector`` (count * k,) of all samples and the ``bias``
-    (in rating units) in a user state."""
+    """Return (bias, factors (k,)), in rating units, of a user with the ``vector`` (count * k,) of all samples and the
+    ``bias`` (in rating units) of a user state."""
     off = vector - parts.user_mean
     return bias + float(off @ parts.of_mean) - parts.level, off @ parts.turn
 
 
 @one_thread()
 def leading_factors(users: Array, items: Array, user_mean: Array, item_mean: Array, k: int) -> tuple[Array, Array]:
-    """The best rank-``k`` form of ``(users - user_mean) @ (items - item_mean).T``, as tables of n x k and m x k.
+    """Return the best rank-``k`` approximation of ``(users - user_mean) @ (items - item_mean).T``, as tables n x k and
+    m x k.
 
-    Randomised subspace iteration (Halko, Martinsson & Tropp 2011) with fixed numbers. Each column has the sign that
-    makes the items' largest entry positive.
+    Randomised subspace iteration (Halko, Martinsson & Tropp 2011) with fixed numbers. The sign of each column makes the
+    items' largest entry positive.
     """
 
     def times(table: Array, mean: Array, x: Array) -> Array:

@@ -1,8 +1,8 @@
 """The processes in time of ``bayes-mf``: drift of users and of items, by one kernel.
 
-A process has one time scale and one variance for all users (or all items). These two are drawn with the process itself
-integrated out, among many candidates at once (Tjelmeland 2004), since its likelihood costs hardly more for sixteen
-pairs of numbers than for one; so chains meet although each sweep makes a single step.
+A process has one time scale and one variance for all users (or all items). Both are drawn with the process itself
+integrated out, among many candidates at once (Tjelmeland 2004), because its likelihood costs hardly more for sixteen
+pairs of numbers than for one. Chains therefore converge although each sweep makes a single step.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ from cofactor.models.base.arrays import stored
 Array = NDArray[Any]
 F32 = np.float32
 KINDS = ("user_drift", "item_drift")
-"""What the processes of users and of items are called."""
+"""The names of the processes of users and of items."""
 SHAPE, RATE = 0.5, 0.01
-"""The Gamma prior of a process's precision: one pseudo-observation of size 0.14, for processes are small."""
+"""The Gamma prior of a process's precision: one pseudo-observation of size 0.14, because processes are small."""
 NOISE_SHAPE, NOISE_RATE = 0.5, 0.02
-"""That of the noise's precision."""
+"""The Gamma prior of the noise's precision."""
 BIAS_SHAPE, BIAS_RATE = 0.5, 0.02
-"""That of the biases' precision."""
+"""The Gamma prior of the biases' precision."""
 START = 0.03
 USER_SCALE_SD, ITEM_SCALE_SD = 1.5, 0.7
 """How far (in logarithms) a time scale may lie from where it is set: a factor of 4.5 either way, of items one of 2. The
 few ratings of an item tell little of its scale, which would wander from months to a day and back."""
 DIGITS = 3
-"""Gaps are rounded to so many digits, which leaves few that differ."""
+"""Gaps are rounded to this many digits, so that few distinct ones remain."""
 
 
 class Clock(NamedTuple):
-    """When the rows of a side were rated, in order of row and time.
+    """The times at which the rows of a side were rated, ordered by row and time.
 
-    ``order``: the entry of the user layout at each place (None: the same). ``rows``: the
-    rows that have entries, and how many they have (``counts``). Entry ``n`` came ``gaps[place[n]]`` seconds
-    after the one before it (float32; inf for the first of a row). ``known``: the entries that begin a new moment, whose
-    ``times`` (int64) stand in CSR by ``indptr``.
+    ``order``: the entry of the user layout at each position (None: the same). ``rows``: the rows that have entries, and
+    ``counts``, how many each has. Entry ``n`` came ``gaps[place[n]]`` seconds after the one before it (float32; inf for
+    the first of a row). ``known``: the entries with a new time, whose ``times`` (int64) are in CSR by ``indptr``.
     """
 
     order: Array | None
@@ -56,9 +55,8 @@ class Clock(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a process is drawn from: errors and noise variances in the order of the user layout, the biases of its side
-    without their prior means, the precision of these, and the common precision of the noise (both 0-d).
-    """
+    """The inputs for drawing a process: errors and noise variances in the order of the user layout, the biases of its
+    side without their prior means, their precision, and the common precision of the noise (both 0-d)."""
 
     errors: Array
     noise: Array
@@ -69,7 +67,7 @@ class Given(NamedTuple):
 
 
 def clock(rows: Array, times: Array, n_rows: int, order: Array | None) -> Clock:
-    """The clock of entries that stand by row, then by time."""
+    """Return the clock of entries that are ordered by row, then by time."""
     seconds = np.diff(times, prepend=times[:1]).astype(np.float64)
     unit = 10.0 ** np.maximum(np.floor(np.log10(np.maximum(seconds, 1.0))) - (DIGITS - 1), 0.0)
     seconds = np.round(seconds / unit) * unit
@@ -93,15 +91,16 @@ class Process:
         self.values = np.zeros(len(clock.place), dtype=F32)
         self.mean = np.zeros(len(clock.place), dtype=F32)
         self.uncertainty = np.array(START)
-        """What the process adds to the variance of a known row, beside what the bias does (they lean on each other)."""
+        """The process's addition to the variance of a known row, apart from that of the bias (the two are
+        correlated)."""
         self.numbers = np.array([scale, START])
         """Time scale (seconds) and variance."""
         self.step = np.array([[0.5, 0.25, 0.05, 0.0], [0.0, 0.25, 0.05, 0.1]])
-        """How far candidates lie from each other, in logarithms: time scale, variance, variance of the noise, precision
-        of the biases; of two moves, one after the other."""
+        """Distance between candidates, in logarithms: time scale, variance, variance of the noise, precision of the
+        biases; for two moves, one after the other."""
 
     def draw(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
-        """Draw numbers, then biases and values together; ``given`` is brought up to date."""
+        """Draw the hyper-parameters, then biases and values together, and update ``given``."""
         order, rows = self.clock.order, self.clock.rows
         here = given if order is None else given._replace(errors=given.errors[order], noise=given.noise[order])
         errors, bias = here.errors, here.bias[rows]
@@ -129,7 +128,7 @@ class Process:
             given.errors[order], given.noise[order] = errors, here.noise
 
     def take_from(self, target: Array) -> None:
-        """Subtract the process from what is factorised, in the order of the user layout."""
+        """Subtract the process from the factorised values, in the order of the user layout."""
         if self.clock.order is None:
             target -= self.values
         else:
@@ -137,8 +136,12 @@ class Process:
 
     @one_thread()
     def _draw_numbers(self, given: Given, step: Array, rng: np.random.Generator, adapt: bool) -> None:
-        """A move among candidates around a point near the present numbers, each as likely as its posterior: the biases'
-        precision among them, which says how much of a user's ratings of one evening is bias and how much is drift."""
+        """Move among candidates around a point near the present hyper-parameters, each with the probability of its
+        posterior.
+
+        The biases' precision is among them: it decides how much of a user's ratings of one evening is bias and how much
+        is drift.
+        """
         free = np.array([1.0, 1.0, 0.0 if given.noise_fixed else 1.0, 1.0]) * step
         here = np.append(np.log(self.numbers), [0.0, np.log(given.bias_precision)])
         tried = here + free * rng.standard_normal(4) + free * rng.standard_normal((LANES, 4))
@@ -148,7 +151,7 @@ class Process:
         keep = np.exp(self.clock.gaps[:, None] / -scales.astype(F32))
         args = self.clock.place, keep, given.errors, given.noise, variances.astype(F32), factors.astype(F32)
         drift_logliks(*args, certainty.astype(F32), logs)
-        others = np.delete(given.bias, self.clock.rows)  # of rows without ratings
+        others = np.delete(given.bias, self.clock.rows)  # rows without ratings
         logs += 0.5 * (len(others) * tried[:, 3] - certainty * (others @ others))
         logs += BIAS_SHAPE * tried[:, 3] - BIAS_RATE * certainty
         logs += -0.5 * ((tried[:, 0] - np.log(self.prior_scale)) / self.scale_sd) ** 2
@@ -169,7 +172,7 @@ class Process:
 
 
 def stored_process(state: Mapping[str, Array], kind: str, rows: int) -> dict[str, Array]:
-    """The arrays of one kind of drift; none where the state is older than item drift."""
+    """Return the arrays of one kind of drift; none if the state is older than item drift."""
     if kind == "item_drift" and not any(name.startswith("item_drift_") for name in state):
         state = {
             "item_drift_indptr": np.zeros(rows, dtype=np.int64),

@@ -1,4 +1,5 @@
-"""How sure ``bayes-mf`` is of the scores of any user state (see ``bayes_mf_fold``): spread over draws, single draws."""
+"""The uncertainty of ``bayes-mf`` in the scores of any user state (see ``bayes_mf/fold_in.py``): spread over draws,
+single draws."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ Array = NDArray[Any]
 
 
 def latent_variances(a: Mapping[str, Array], count: int, k: int, state: Array) -> Array:
-    """float64 (rows, n_items): the variance of standardised scores over the samples."""
+    """Return float64 (rows, n_items): the variance of standardised scores over the samples."""
     items = a["item_factors"][:-1, : count * k].reshape(-1, count, k)
     out = np.empty((len(state), len(items)))
     vectors, biases = _draws(state, count, k)
@@ -25,7 +26,7 @@ def latent_variances(a: Mapping[str, Array], count: int, k: int, state: Array) -
 
 
 def latent_draw(a: Mapping[str, Array], count: int, k: int, state: Array, rng: np.random.Generator) -> Array:
-    """float32 (rows, n_items): standardised scores by one kept sample, the same for all rows."""
+    """Return float32 (rows, n_items): standardised scores by one kept sample, the same for all rows."""
     sample = int(rng.integers(count))
     vectors, biases = _draws(state, count, k)
     latent = dots(vectors[:, sample], a["item_factors"][:-1, sample * k : sample * k + k])
@@ -33,6 +34,6 @@ def latent_draw(a: Mapping[str, Array], count: int, k: int, state: Array, rng: n
 
 
 def _draws(state: Array, count: int, k: int) -> tuple[Array, Array]:
-    """Vectors (rows, count, k) and biases (rows, count)."""
+    """Return vectors (rows, count, k) and biases (rows, count)."""
     first = count * k + 2
     return state[:, first : first + count * k].reshape(-1, count, k), state[:, first + count * k :]

@@ -1,7 +1,7 @@
-"""Vectors for approximate search with ``bayes-mf``: few numbers in place of those of all kept samples.
+"""Short vectors for approximate search with ``bayes-mf``, in place of those of all kept samples.
 
-A score is a dot product of as many numbers as all samples have factors. Most of what orders items lies in few
-directions, the leading ones over the trained users; candidates by these are then scored exactly.
+A score is a dot product of as many numbers as all samples have factors. Most of the order of items lies in a few
+directions, the leading ones over the trained users. They select candidates, which are then scored exactly.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Directions(NamedTuple):
 
 @one_thread()
 def directions(a: Mapping[str, Array], count: int, k: int) -> Directions:
-    """Twice as many directions as factors, and the one in which the mean user likes items."""
+    """Return twice as many directions as factors, and the direction in which the mean user likes items."""
     users, items = a["user_factors"][:-1, : count * k], a["item_factors"][:-1, : count * k]
     user_mean, item_mean = users.mean(axis=0), items.mean(axis=0)
     _, leading = leading_factors(users, items, user_mean, item_mean, 2 * k)

@@ -1,7 +1,7 @@
-"""Chains of ``bayes-mf`` that begin where those of an earlier model ended: at its last kept samples.
+"""Start chains of ``bayes-mf`` where those of an earlier model ended: at its last kept samples.
 
-A state holds no weights of who rated an item or of features; these are drawn a few times with the rows held fixed
-before the first sweep, which costs next to nothing. Drifts begin at 0 with the numbers that govern them.
+A state does not hold the weights of implicit feedback and features. These are drawn a few times with the rows held
+fixed before the first sweep, which costs next to nothing. Drifts start at 0 with their hyper-parameters.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Array = NDArray[Any]
 Pair = tuple[Array, Array]
 F32 = np.float32
 PASSES = 10
-"""Draws of what governs the rows before the first sweep."""
+"""Draws of the rows' hyper-parameters before the first sweep."""
 
 
 def begin_chain(
     chain: Chain, a: Mapping[str, Array], sample: int, k: int, unit: tuple[float, float], users: Pair, items: Pair
 ) -> None:
-    """Write kept sample ``sample`` of the state ``a`` into a chain that has not begun.
+    """Write kept sample ``sample`` of the state ``a`` into a chain that has not started.
 
     ``unit``: the mean and scale of the chain's ratings; ``users``, ``items``: codes of the rows in both, (here, there).
     """
@@ -71,7 +71,7 @@ def begin_chain(
 
 @one_thread()
 def _explain(side: Side) -> None:
-    """What the weights say, computed again."""
+    """Compute the contributions of the weights again."""
     from scipy.sparse import csc_array
 
     d = side.layout.design

@@ -1,1 +1,1 @@
-"""dot-bias: the model of the classic notebook, factors and biases by stochastic gradient descent."""
+"""dot-bias: the model of the classic notebook, with factors and biases by stochastic gradient descent."""

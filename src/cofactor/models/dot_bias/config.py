@@ -1,4 +1,4 @@
-"""Parameters of ``dot-bias``, its losses, and the range that ratings ask for."""
+"""The parameters of ``dot-bias``, its losses, and the range that the ratings require."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DotBiasConfig(GradientConfig):
     batch_size: int = option(64, "ratings a batch")
     parallel: str = option(
         "auto",
-        "on: whole epochs go by strata, on several threads; off: in the plain order; auto: on from 500,000 ratings",
+        "on: train epochs by strata, on several threads; off: in the plain order; auto: on from 500,000 ratings",
     )
 
     def __post_init__(self) -> None:
@@ -55,7 +55,8 @@ class DotBiasConfig(GradientConfig):
 
 
 def infer_range(data: Interactions, loss: str) -> tuple[float, float]:
-    """The range of the ratings, and half of the smallest step between two of them beyond (for bce: the range)."""
+    """Return the range of the ratings, extended on both sides by half of the smallest step between two of them (for
+    bce: the range itself)."""
     lo, hi = data.range
     if loss == "bce" or lo == hi:
         return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)

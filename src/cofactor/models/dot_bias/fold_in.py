@@ -1,8 +1,8 @@
-"""A row for a user that dot-bias has never seen: the same loss, items held fixed, a prior from the users it knows.
+"""Fold in a user that dot-bias has never seen: the same loss, with items held fixed and a prior from the trained users.
 
-Decoupled decay has no loss of which the trained rows are the minimum, so what it does to a row is taken from the rows
-themselves (empirical Bayes): each entry has the mean and variance that it has among the trained users. The minimum is
-found by damped Gauss-Newton steps in float64.
+Decoupled decay corresponds to no loss whose minimum is the trained rows. Its effect is therefore estimated from the
+rows themselves (empirical Bayes): each entry has the mean and variance that it has among the trained users. The minimum
+is found by damped Gauss-Newton steps in float64.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ STEPS = 20
 
 
 def prior_weight(loss: str, y_range: tuple[float, float] | None, y: Array, predicted: Array) -> float:
-    """What the prior weighs beside the summed loss: its dispersion in training, the loss read as a likelihood."""
+    """Return the weight of the prior relative to the summed loss: its dispersion in training, with the loss read as a
+    likelihood."""
     d = predicted.astype(np.float64) - y
     if loss == "bce" and y_range is not None:
         s = np.clip((predicted.astype(np.float64) - y_range[0]) / (y_range[1] - y_range[0]), 1e-3, 1 - 1e-3)
@@ -36,7 +37,8 @@ def prior_weight(loss: str, y_range: tuple[float, float] | None, y: Array, predi
 
 
 def losses_of(y: Array, loss: str, y_range: tuple[float, float] | None) -> Loss:
-    """A function of z that gives the summed loss of ratings ``y``, its derivatives by z, and positive curvatures."""
+    """Return a function of z that gives the summed loss of ratings ``y``, its derivatives by z, and positive
+    curvatures."""
     lo, hi = y_range or (0.0, 1.0)
     width = hi - lo
 
@@ -59,7 +61,7 @@ def losses_of(y: Array, loss: str, y_range: tuple[float, float] | None) -> Loss:
 
 @one_thread()
 def fold(design: Array, offset: Array, loss: Loss, mean: Array, pull: Array) -> Array:
-    """The x that minimises ``loss(design @ x + offset) + sum(pull * (x - mean)**2)``, float64 (k + 1,).
+    """Return the x that minimises ``loss(design @ x + offset) + sum(pull * (x - mean)**2)``, float64 (k + 1,).
 
     ``design`` (n, k + 1): factors of the rated items and a one for the user's bias; ``offset`` (n,): item biases.
     """
@@ -90,9 +92,9 @@ def fold(design: Array, offset: Array, loss: Loss, mean: Array, pull: Array) -> 
 
 
 class FromRows:
-    """What dot-bias says of any row of the user table (stride,): a trained user's, or one that was folded in.
+    """The results of dot-bias for any row of the user table (stride,): a trained user's, or one that was folded in.
 
-    The sigmoid rises with what goes into it, so the order of the scores is that of the dot products.
+    The sigmoid is increasing, so the order of the scores is that of the dot products.
     """
 
     config: Any
@@ -102,22 +104,22 @@ class FromRows:
         raise NotImplementedError
 
     def query_vectors(self, user_state: Array) -> Array:
-        """float32 (n, k + 1): the factors, and 1 for the item's bias."""
+        """Return float32 (n, k + 1): the factors, and 1 for the item's bias."""
         return np.delete(user_state[:, : self.config.n_factors + 2], self.config.n_factors, axis=1)
 
     def item_vectors(self) -> Array:
-        """float32 (n_items, k + 1): factors, then bias."""
+        """Return float32 (n_items, k + 1): factors, then bias."""
         return np.delete(self._tables()[1][:, : self.config.n_factors + 2], self.config.n_factors, axis=1)
 
     def scores_at(self, user_state: Array, items: Array) -> Array:
-        """float32 (n, m): the predictions for each row's own items."""
+        """Return float32 (n, m): the predictions for each row's own items."""
         z = np.ascontiguousarray(row_dots(np.asarray(user_state, np.float32), self._tables()[1], items))
         if self.y_range is not None:
             predictions.squash(z.reshape(-1), *self.y_range)
         return z
 
     def terms_from(self, user_state: Array, item: int) -> Terms:
-        """User bias, item bias and one term a factor."""
+        """Return user bias, item bias and one term per factor."""
         k = self.config.n_factors
         u, i = user_state.astype(np.float64), self._tables()[1][item].astype(np.float64)
         names = ("user", "item", *(f"factor {j}" for j in range(k)))

@@ -4,7 +4,7 @@
 
 (or without the sigmoid, when there is no range).
 
-Koren, Bell & Volinsky (2009) for the model; Loshchilov & Hutter (2019) for the decay.
+Sources: Koren, Bell & Volinsky (2009) for the model; Loshchilov & Hutter (2019) for the decay.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DotBias(FromRows):
 
     @classmethod
     def cost(cls, config: DotBiasConfig, size: TableSize) -> Cost:
-        """The table and both moments; the order of an epoch, or the rows by stratum."""
+        """Return the cost: the table and both moments; the order of an epoch, or the rows by stratum."""
         n, rows, k = size.ratings, size.users + size.items, config.n_factors
         kept = 12 * stride_of(k) * rows + 40 * rows
         strata = config.parallel == "on" or (config.parallel == "auto" and n >= AUTO_ROWS)
@@ -64,7 +64,7 @@ class DotBias(FromRows):
         return Cost(memory, kept + (8 if strata else 0) * n, work, f"{config.epochs} epochs x n x k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
-        """Begin again from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""
+        """Start from random weights. For a loaded model, :meth:`resume` continues from its weights."""
         c = self.config
         table = initial_table(data.n_users, data.n_items, c.n_factors, rng)
         self.user_table, self.item_table = table[: data.n_users], table[data.n_users :]
@@ -73,7 +73,7 @@ class DotBias(FromRows):
         return self._stepper
 
     def resume(self, data: Interactions) -> DotBiasStepper:
-        """A stepper that goes on from the present weights (copied into a new table) with a fresh optimizer."""
+        """Return a stepper that continues from the present weights (copied into a new table) with a fresh optimizer."""
         users, items = self._tables()
         table = aligned((len(users) + len(items), users.shape[1]))
         np.concatenate([users, items], out=table)
@@ -82,12 +82,13 @@ class DotBias(FromRows):
         return self._stepper
 
     def flush(self) -> None:
-        """Bring every row up to date (cheap when none lags)."""
+        """Bring every row up to date (cheap if none lags)."""
         if self._stepper is not None:
             self._stepper.flush()
 
     def views(self) -> dict[str, Array]:
-        """NumPy views of the tables: ``u_weight`` (n_users, k), ``i_weight``, ``u_bias`` (n_users, 1), ``i_bias``."""
+        """Return NumPy views of the tables: ``u_weight`` (n_users, k), ``i_weight``, ``u_bias`` (n_users, 1),
+        ``i_bias``."""
         users, items = self._tables()
         k = self.config.n_factors
         return {
@@ -121,7 +122,7 @@ class DotBias(FromRows):
         return self.scores_from(self.user_state(users))
 
     def user_state(self, users: Array) -> Array:
-        """Rows of the user table (n, stride); for code -1 the mean row."""
+        """Return rows of the user table (n, stride); for code -1 the mean row."""
         table, _ = self._tables()
         users = np.asarray(users)
         found = table[np.maximum(users, 0)]
@@ -131,7 +132,7 @@ class DotBias(FromRows):
         return found
 
     def fold_in(self, histories: CSR) -> Array:
-        """Rows of the user table (n, stride) for users with these ratings (models/dot_bias_fold.py)."""
+        """Return rows of the user table (n, stride) for users with these ratings (models/dot_bias/fold_in.py)."""
         _, items = self._tables()
         self._learn_unknown()
         c, (mean, pull) = self.config, self._prior
@@ -155,7 +156,7 @@ class DotBias(FromRows):
         return z
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
-        """User bias, item bias and one term a factor; an unknown side (-1) counts as the mean row."""
+        """Return user bias, item bias and one term per factor; an unknown side (-1) counts as the mean row."""
         tables, k = self._tables(), self.config.n_factors
         if min(user, item) < 0:
             self._learn_unknown()
@@ -172,7 +173,7 @@ class DotBias(FromRows):
         return self.views()["u_bias" if which == "user" else "i_bias"][:, 0]
 
     def shape(self) -> tuple[int, int]:
-        """(users, items) of the training data."""
+        """Return (users, items) of the training data."""
         return len(self.bias("user")), len(self.bias("item"))
 
     def state(self) -> State:
@@ -195,7 +196,10 @@ class DotBias(FromRows):
         if bounds.shape != (0,):
             bounds = stored(state, "y_range", np.float64, (2,))
             if bounds[0] >= bounds[1]:
-                raise BundleError(f"the array 'y_range' of the saved model is upside down: {bounds[0]} to {bounds[1]}")
+                raise BundleError(
+                    f"the array 'y_range' of the saved model has its bounds in the wrong order: {bounds[0]} to"
+                    f" {bounds[1]}"
+                )
         model._prior = stored(state, "prior", np.float64, model._prior.shape)
         model._unknown = np.ascontiguousarray(stored(state, "unknown", np.float32, (2, stride)))
         model.user_table = np.ascontiguousarray(stored(state, "user_table", np.float32, (None, stride)))
@@ -205,12 +209,12 @@ class DotBias(FromRows):
 
     def _tables(self) -> tuple[Array, Array]:
         if not self.user_table.size:
-            raise NotFittedError("this dot-bias model has learned nothing yet; fit it first")
+            raise NotFittedError("this dot-bias model is not trained yet; train it first")
         self.flush()
         return self.user_table, self.item_table
 
     def _learn_unknown(self) -> None:
-        """What to think of users and items without ratings, from those that have some; again after every step.
+        """Estimate users and items without ratings from those with ratings; repeated after every step.
 
         ``_unknown`` float32 (2, stride): the mean row of users and of items. ``_prior`` float64 (2, k + 1), for
         :meth:`fold_in`: the mean of each entry among users, and how strongly it pulls.
@@ -229,7 +233,9 @@ class DotBias(FromRows):
         weight = prior_weight(self.config.loss, (lo, hi) if ranged else None, y, self.in_units(predicted)[0])
         mean, variance = rows.mean(0)[: k + 1], rows.var(0)[: k + 1]
         pull = max(weight, 1e-6) / np.maximum(variance, 1e-6)
-        self._prior = np.stack([mean, np.minimum(pull, 1e14)])  # counts up to a million, say: still a number to save
+        self._prior = np.stack(
+            [mean, np.minimum(pull, 1e14)]
+        )  # the pull is limited to about a million: still a number that can be saved
         self._known_step = int(s.clock[0])
 
     def _range(self) -> tuple[float, float, bool]:
@@ -237,14 +243,14 @@ class DotBias(FromRows):
 
     @property
     def unit(self) -> float:
-        """What ratings are divided by while the model learns, so that Adam's epsilon means the same for all: 1 on usual
-        scales, a power of 2 (exact) where the range is very small or very large."""
+        """The divisor of ratings during training, so that Adam's epsilon has the same effect on any scale: 1 on usual
+        scales, a power of 2 (exact) if the range is very small or very large."""
         if self.y_range is None or 0.01 <= self.y_range[1] - self.y_range[0] <= 1e4:
             return 1.0
         return float(2.0 ** np.round(np.log2((self.y_range[1] - self.y_range[0]) / 4)))
 
     def in_units(self, values: Array) -> tuple[Array, tuple[float, float, bool]]:
-        """Ratings and the range, in units."""
+        """Return ratings and the range, in units."""
         lo, hi, ranged = self._range()
         if self.unit == 1.0:
             return values, (lo, hi, ranged)

@@ -23,7 +23,7 @@ EPS = 1e-5
 
 
 class Trained(Protocol):
-    """What a run asks of the model that it trains."""
+    """The attributes that a run needs of the model that it trains."""
 
     config: DotBiasConfig
     user_table: Array
@@ -35,7 +35,7 @@ class Trained(Protocol):
 
 
 class DotBiasStepper(Stepper):
-    """Adam on the table of a model (users, then items). Rows lag until touched or flushed."""
+    """Adam on the table of a model (users, then items). Rows lag until they are used or flushed."""
 
     def __init__(self, model: Trained, data: Interactions, table: Array) -> None:
         k, (n, stride) = model.config.n_factors, table.shape
@@ -98,7 +98,7 @@ class DotBiasStepper(Stepper):
         return losses * self._loss_unit()
 
     def run_epoch(self, seed: Sequence[int], hyper: Hyper) -> Array | None:
-        """Train an epoch by strata, in the order that ``seed`` gives, and return its losses; None where the plain
+        """Train an epoch by strata, in the order that ``seed`` gives, and return its losses. Returns None if the plain
         order is wanted."""
         parallel = self.model.config.parallel
         if parallel == "off" or (parallel == "auto" and len(self.data) < AUTO_ROWS):
@@ -109,11 +109,11 @@ class DotBiasStepper(Stepper):
         return found * self._loss_unit()
 
     def _loss_unit(self) -> float:
-        """What a loss in units is multiplied by to be one of ratings."""
+        """Return the factor that converts a loss in units to one of ratings."""
         return {"mse": self.model.unit**2, "bce": 1.0}.get(self.model.config.loss, self.model.unit)
 
     def flush(self) -> None:
-        """Bring every row up to date; nothing to do when the last step was followed by a flush."""
+        """Bring every row up to date. Nothing is done if the last step was followed by a flush."""
         if self.clock[1]:
             kernel.flush(
                 self.clock,

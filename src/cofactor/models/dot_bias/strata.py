@@ -1,10 +1,11 @@
-"""Large epochs of dot-bias on several threads, the same weights at any number of them (kernels/dot_bias_strata.py).
+"""Train large epochs of dot-bias on several threads, with the same weights at any number of threads
+(kernels/dot_bias/strata.py).
 
-Users and items are cut into blocks of about equal size, such that a stratum's rows of the tables fit the cache. A round
-takes as many strata that share no row as the shorter side has blocks, and a batch a share of each. Every stratum has
-its turn TURNS times an epoch, each time with other ratings. How many blocks there are depends on the data only.
+Users and items are cut into blocks of about equal size, such that a stratum's rows of the tables fit into the cache. A
+round takes as many strata without common rows as the shorter side has blocks, and a batch takes a share of each. Every
+stratum is visited TURNS times per epoch, each time with other ratings. The number of blocks depends on the data only.
 
-Gemulla et al. (2011) for the strata; batches across them, and so the exact sequential meaning, are our own.
+The strata are those of Gemulla et al. (2011). Batches across them, and hence the exact sequential meaning, are our own.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ from cofactor.model import Hyper
 Array = NDArray[Any]
 
 AUTO_ROWS = 500_000
-"""From how many ratings an epoch on ``parallel="auto"`` goes by strata."""
+"""From this many ratings on, an epoch with ``parallel="auto"`` goes by strata."""
 CACHE = 8 << 20
-"""Bytes of tables that a stratum should have at most."""
+"""Maximal bytes of tables in a stratum."""
 WIDTH = 4
-"""Strata in a round: as many threads have something to do."""
+"""Strata in a round: the number of threads that can work on it."""
 TURNS = 2
-"""How often an epoch comes to each stratum."""
+"""How often an epoch visits each stratum."""
 CHUNK = 1 << 20
 
 
 def n_blocks(n_users: int, n_items: int, stride: int) -> tuple[int, int]:
-    """Blocks of users and of items: WIDTH on the shorter side (of fewer rows, if it has no more), and on the longer a
-    multiple of that, for the tables of a stratum (weights and both moments) to fit CACHE. No block exceeds 65,536."""
+    """Return the numbers of blocks of users and of items.
+
+    The shorter side has WIDTH blocks (one per row if it has fewer rows). The longer side has a multiple of that, such
+    that the tables of a stratum (weights and both moments) fit into CACHE. No block exceeds 65,536.
+    """
     short, long = sorted((n_users, n_items))
     width = min(WIDTH, short)
     while short > width * (1 << 15):
@@ -52,7 +56,7 @@ def n_blocks(n_users: int, n_items: int, stride: int) -> tuple[int, int]:
 
 
 def counts_of(codes: Array, n: int) -> Array:
-    """How often each code is there; in pieces, as ``bincount`` makes int64 of all it gets."""
+    """Count how often each code occurs, in pieces, because ``bincount`` copies its input to int64."""
     found = np.zeros(n, np.int64)
     for lo in range(0, len(codes), CHUNK):
         found += np.bincount(codes[lo : lo + CHUNK], minlength=n)
@@ -60,8 +64,8 @@ def counts_of(codes: Array, n: int) -> Array:
 
 
 def cuts_of(codes: Array, n: int, blocks: int) -> Array:
-    """Where blocks of consecutive codes begin and end: int64 (blocks + 1,). None has more than twice its share of the
-    ratings, nor of the codes."""
+    """Return where blocks of consecutive codes begin and end: int64 (blocks + 1,). No block has more than twice its
+    share of the ratings or of the codes."""
     weight = counts_of(codes, n) / max(len(codes), 1) + 1 / n
     total = np.concatenate([[0], np.cumsum(weight)])
     cuts: Array = np.searchsorted(total, np.arange(blocks + 1) * (total[-1] / blocks))
@@ -70,15 +74,15 @@ def cuts_of(codes: Array, n: int, blocks: int) -> Array:
 
 
 def coded(values: Array) -> tuple[Array, Array | None]:
-    """Ratings as uint8 places among the bits of those that there are; or as bits (uint32), if they are over 256."""
+    """Return ratings as uint8 positions among the distinct values; or as bits (uint32), if there are over 256."""
     bits, marks, levels = values.view(np.uint32), np.empty(len(values), np.uint8), np.empty(256, np.uint32)
     n = kernel.coded(bits, marks, levels)
     return (bits, None) if n < 0 else (marks, levels[:n])
 
 
 class Turn(NamedTuple):
-    """What a round does: its strata as (user block, item block), the piece of each (of TURNS), how many ratings each
-    has there, and the number of its batches."""
+    """One round: its strata as (user block, item block), the piece of each (of TURNS), the number of ratings of each in
+    it, and the number of its batches."""
 
     pairs: list[tuple[int, int]]
     piece: int
@@ -86,7 +90,8 @@ class Turn(NamedTuple):
     steps: int
 
     def whole(self) -> Array:
-        """Ratings by batch: of a stratum of n, those from n t / steps to n (t + 1) / steps."""
+        """Return the number of ratings in each batch; of a stratum of n, batch t takes those from n t / steps to
+        n (t + 1) / steps."""
         t = np.arange(self.steps + 1)
         return np.diff(sum((n * t // max(self.steps, 1) for n in self.sizes), np.zeros_like(t)))
 
@@ -123,7 +128,7 @@ class Strata:
         return pair[0] * self.blocks[1] + pair[1]
 
     def words(self, pair: tuple[int, int], piece: int, keys: Array) -> Array:
-        """One piece of a stratum, shuffled by its key."""
+        """Return one piece of a stratum, shuffled by its key."""
         s = self.stratum(pair)
         packed = self.packed[self.starts[s] : self.starts[s + 1]]
         lo, hi = piece_of(len(packed), piece)
@@ -131,8 +136,8 @@ class Strata:
         return words
 
     def turns(self, seed: Sequence[int], bs: int) -> list[Turn]:
-        """The rounds of an epoch. WIDTH blocks of the longer side meet all of the shorter side, TURNS times over,
-        before the next are taken; chance gives the order."""
+        """Return the rounds of an epoch. WIDTH blocks of the longer side meet all of the shorter side, TURNS times,
+        before the next are taken. The order is random."""
         width, long = sorted(self.blocks)
         rng, found = np.random.default_rng(seed), []
         for group in rng.permutation(long // width).tolist():
@@ -146,20 +151,23 @@ class Strata:
         return found
 
     def keys(self, seed: Sequence[int]) -> Array:
-        """A number for each stratum that its order is drawn from."""
+        """Return a number for each stratum from which its order is drawn."""
         return np.random.SeedSequence(list(seed)).generate_state(len(self.starts) - 1, np.uint64)
 
 
 def piece_of(n: int, piece: int) -> tuple[int, int]:
-    """Where a piece of ``n`` ratings begins and ends."""
+    """Return where a piece of ``n`` ratings begins and ends."""
     return n * piece // TURNS, n * (piece + 1) // TURNS
 
 
 def run_epoch(
     stepper: Any, strata: Strata, seed: Sequence[int], hyper: Hyper, b2: float, eps: float, loss: int
 ) -> Array:
-    """Train an epoch in the order that ``seed`` gives. Rates and losses go by the batches of the plain order: a step
-    takes those of the batch as far on in the epoch, and the loss of a batch is the mean of the steps that took them."""
+    """Train an epoch in the order that ``seed`` gives.
+
+    Rates and losses refer to the batches of the plain order: a step uses those of the batch at the same fraction of the
+    epoch, and the loss of a batch is the mean of the steps that used it.
+    """
     s, keys, turns = stepper, strata.keys(seed), strata.turns(seed, hyper.batch_size)
     steps = sum(turn.steps for turn in turns)
     losses = np.zeros(steps)
@@ -187,7 +195,7 @@ def run_epoch(
 
 
 def batch_of(step: Array, hyper: Hyper, steps: int) -> Array:
-    """The batch of the plain order that is as far on as a step of ``steps``."""
+    """Return the batch of the plain order at the same fraction of the epoch as a step of ``steps``."""
     return step * len(hyper.lr) // max(steps, 1)
 
 
@@ -202,7 +210,7 @@ def _train(
     rest: Any,
     share: Array,
 ) -> None:
-    """One stratum of a round."""
+    """Train one stratum of a round."""
     b2, eps, loss, lo, hi, ranged = rest
     (u, i), user_cuts, item_cuts = pair, strata.user_cuts, strata.item_cuts + s.data.n_users
     words = strata.words(pair, turn.piece, keys)

@@ -13,12 +13,12 @@ INIT_SD = 0.01
 
 
 def stride_of(n_factors: int) -> int:
-    """Floats in a row: factors, bias, one, and zeros up to a multiple of 16."""
+    """Return the number of floats in a row: factors, bias, one, and zeros up to a multiple of 16."""
     return (n_factors + 2 + 15) // 16 * 16
 
 
 def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-    """Zeros that begin at a multiple of 64 bytes."""
+    """Return zeros that begin at a multiple of 64 bytes."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -27,7 +27,7 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
 
 
 def initial_table(n_users: int, n_items: int, k: int, rng: np.random.Generator) -> Array:
-    """Rows drawn from a normal of sd 0.01, folded at two sd (``fmod``, as the notebook's initialiser does).
+    """Draw rows from a normal of sd 0.01, folded at two sd (``fmod``, as the notebook's initialiser does).
 
     Order of drawing: user factors, item factors, user biases, item biases.
     """
@@ -42,5 +42,5 @@ def initial_table(n_users: int, n_items: int, k: int, rng: np.random.Generator) 
 
 
 def lanes(table: Array) -> int:
-    """How many vectors of 16 floats are in a row."""
+    """Return the number of vectors of 16 floats in a row."""
     return int(table.shape[1]) // 16

@@ -1,9 +1,9 @@
-"""``item-knn`` and ``user-knn``: what the nearest neighbours say beyond the biases (Koren 2008, section 2.2).
+"""``item-knn`` and ``user-knn``: the ratings of the nearest neighbours, beyond the biases (Koren 2008, section 2.2).
 
-Residuals are what the biases leave of a rating. The similarity of two items (or users) is the correlation of their
-residuals around zero over the ``n`` users (items) that both share, shrunk by ``n / (n + shrink)``; its ``power`` is the
-weight. A prediction adds to the biases the weighted mean of the residuals of those of the ``k`` nearest neighbours
-that have one; ``damping`` in the sum of weights draws it to zero where the neighbours are few or far.
+A residual is a rating minus its biases. The similarity of two items (or users) is the correlation of their residuals
+around zero over their ``n`` common users (items), shrunk by ``n / (n + shrink)``; its ``power`` is the weight. A
+prediction adds to the biases the weighted mean of the residuals of those of the ``k`` nearest neighbours that have one.
+``damping`` in the sum of weights pulls it to zero if the neighbours are few or distant.
 """
 
 from __future__ import annotations
@@ -29,17 +29,20 @@ from cofactor.models.knn.rows import NO_ROWS, check_codes, list_rows, merged, na
 Array = NDArray[Any]
 
 TINY = np.float32(1e-30)
-"""Stands for a residual of exactly zero, where zero means not rated."""
+"""Replaces a residual of exactly zero, since zero means not rated."""
 
 
 @dataclass(frozen=True)
 class ItemKNNConfig:
-    """Parameters of ``item-knn``; defaults chosen on parts of the training rows of ml-100k and MovieTweetings."""
+    """Parameters of ``item-knn``. The defaults were chosen on parts of the training rows of ml-100k and
+    MovieTweetings."""
 
     k: int = option(300, "neighbours kept of each item", Search(50, 500, log=True))
     shrink: float = option(100.0, "shared raters at which a correlation counts half", Search(10.0, 300.0, log=True))
-    power: float = option(2.0, "weights are correlations to this power", Search(1.0, 3.0))
-    damping: float = option(0.05, "weight that draws to the biases", Search(0.01, 1.0, log=True))
+    power: float = option(2.0, "the weight is the correlation to this power", Search(1.0, 3.0))
+    damping: float = option(
+        0.05, "weight of the biases alone, which pulls predictions to them", Search(0.01, 1.0, log=True)
+    )
 
     def __post_init__(self) -> None:
         check_at_least(self, k=1, shrink=0, power=0.01, damping=0)
@@ -47,28 +50,31 @@ class ItemKNNConfig:
 
 @dataclass(frozen=True)
 class UserKNNConfig:
-    """Parameters of ``user-knn``; defaults chosen on parts of the training rows of ml-100k and MovieTweetings."""
+    """Parameters of ``user-knn``. The defaults were chosen on parts of the training rows of ml-100k and
+    MovieTweetings."""
 
     k: int = option(500, "neighbours kept of each user", Search(100, 1000, log=True))
     shrink: float = option(100.0, "shared items at which a correlation counts half", Search(10.0, 300.0, log=True))
-    power: float = option(1.5, "weights are correlations to this power", Search(1.0, 3.0))
-    damping: float = option(0.1, "weight that draws to the biases", Search(0.01, 3.0, log=True))
+    power: float = option(1.5, "the weight is the correlation to this power", Search(1.0, 3.0))
+    damping: float = option(
+        0.1, "weight of the biases alone, which pulls predictions to them", Search(0.01, 3.0, log=True)
+    )
 
     def __post_init__(self) -> None:
         check_at_least(self, k=1, shrink=0, power=0.01, damping=0)
 
 
 class _KNN:
-    """What both share: biases, the training residuals by user, and a list of neighbours for each item or user.
+    """The shared base: biases, the training residuals by user, and a list of neighbours for each item or user.
 
-    ``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order.
+    ``predict`` clips to the range of the training ratings; ``scores`` does not, so that the order is kept.
     """
 
     name: ClassVar[str]
     task: ClassVar[Task] = "rating"
     kind: ClassVar[Kind] = "solve"
     of_items: ClassVar[bool]
-    """Whether items have neighbours, or users."""
+    """Whether items (not users) have neighbours."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -79,11 +85,11 @@ class _KNN:
         self.weights: Array | None = None
         self._all: CSR | None = None
         self._some: tuple[Array, CSR] | None = None
-        """What is summed for all items, and for those that were asked for last."""
+        """The summed matrix for all items, and for those of the last request."""
 
     @classmethod
     def cost(cls, config: Any, size: TableSize) -> Cost:
-        """The table by user and by item, residuals of both, and the lists of neighbours."""
+        """Return the cost: the table by user and by item, the residuals of both, and the lists of neighbours."""
         n, rows = size.ratings, size.items if cls.of_items else size.users
         lists = 8 * rows * min(config.k, rows)
         kept = (GROUPED + TURNED) * n + 2 * lists
@@ -92,7 +98,7 @@ class _KNN:
         return Cost(memory, kept, 20 * pairs, f"sum over {each}s of (ratings of the {each})^2", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> KNNStepper:
-        """Begin without neighbours; everything is computed in one run."""
+        """Start without neighbours. A single run computes everything."""
         return KNNStepper(self, data, rng)
 
     def learn(self, by_user: CSR, by_item: CSR) -> None:
@@ -102,7 +108,7 @@ class _KNN:
         self.neighbours, self.weights = nearest(rows, base, rows.counts, self.config)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,), within the range of the training ratings. A code of -1 counts as average."""
+        """Return float32 (n,), within the range of the training ratings. A code of -1 counts as average."""
         users, items = np.asarray(users), np.asarray(items)
         plain = (
             at(self.base.bias("item"), items) + fitted(self.base.mean, self.name) + at(self.base.bias("user"), users)
@@ -136,36 +142,37 @@ class _KNN:
         return self.by_user
 
     def _columns(self) -> CSR:
-        """The residuals by item: made when first needed."""
+        """Return the residuals by item, computed when first needed."""
         if self.by_item is None:
             self.by_item = transposed(self._rows())
         return self.by_item
 
     def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items), not clipped."""
+        """Return float32 (len(users), n_items), not clipped."""
         return self.scores_from(self.user_state(users))
 
     def user_state(self, users: Array) -> Array:
         raise NotImplementedError
 
     def scores_from(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items), not clipped."""
+        """Return float32 (len(user_state), n_items), not clipped."""
         if self._all is None:
             self._all = self.summed(None)
         return self._scored(user_state, self._all, self.base.bias("item"))
 
     def scores_among(self, user_state: Array, items: Array) -> Array:
-        """float32 (len(user_state), len(items)): these columns of ``scores_from``."""
+        """Return float32 (len(user_state), len(items)): these columns of ``scores_from``."""
         items = np.asarray(items)
         some = self._some
         if some is None or not np.array_equal(some[0], items):
             some = (items.copy(), self.summed(items))
-            if len(items) > 1:  # one item is asked for once, to explain it
+            if len(items) > 1:  # one item is requested only once, to explain it
                 self._some = some
         return self._scored(user_state, some[1], self.base.bias("item")[items])
 
     def summed(self, items: Array | None) -> CSR:
-        """What is summed for these items (None: all), a column each: the lists by neighbour, or the residuals."""
+        """Return the matrix that is summed for these items (None: all), one column each: the lists by neighbour, or the
+        residuals."""
         raise NotImplementedError
 
     def _scored(self, user_state: Array, rows: CSR, bias: Array) -> Array:
@@ -178,15 +185,16 @@ class _KNN:
         return out
 
     def residuals(self, histories: CSR) -> tuple[Array, CSR]:
-        """float32 (n,) biases of users with these ratings, and what the biases leave of them: a mean where a user rated
-        an item more than once."""
+        """Return the biases of users with these ratings, float32 (n,), and the residuals; the mean of them if a user
+        rated an item more than once."""
         bias = self.base.fold_in(histories)[:, 0]
         who = np.repeat(np.arange(histories.n_rows), histories.counts)
         plain = self.base.bias("item")[histories.indices] + fitted(self.base.mean, self.name) + bias[who]
         return bias, merged(histories._replace(values=(histories.values - plain).astype(np.float32), rows=NO_ROWS))
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
-        """Global mean, user, item, a term for each neighbour by its code, and the clip where they leave the scale."""
+        """Return global mean, user, item, a term for each neighbour by its code, and the clip if they leave the
+        scale."""
         bias = float(at(self.base.bias("user"), np.array([user]))[0])
         if user < 0 or item < 0:
             return self._account(bias, item, NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS)
@@ -195,7 +203,7 @@ class _KNN:
         return self._account(bias, item, neighbours, weights, *look.row(row))
 
     def _account(self, bias: float, item: int, neighbours: Array, weights: Array, codes: Array, values: Array) -> Terms:
-        """The terms; ``codes`` (ascending) and ``values`` are the residuals to be looked among for the neighbours."""
+        """Return the terms. The residuals of the neighbours are looked up in ``codes`` (ascending) and ``values``."""
         named = {"global": float(fitted(self.base.mean, self.name)), "user": bias}
         named["item"] = float(at(self.base.bias("item"), np.array([item]))[0])
         used = np.isin(neighbours, codes)
@@ -205,20 +213,21 @@ class _KNN:
         return clipped_terms(named, fitted(self.base.range, self.name))
 
     def factors(self, which: Literal["user", "item"]) -> Array:
-        """float32 (n, 0): there are none."""
+        """Return float32 (n, 0): there are none."""
         return self.base.factors(which)
 
     def bias(self, which: Literal["user", "item"]) -> Array:
-        """float32 (n,)."""
+        """Return float32 (n,)."""
         return self.base.bias(which)
 
     def shape(self) -> tuple[int, int]:
-        """(users, items) of the training data."""
+        """Return (users, items) of the training data."""
         return len(self.bias("user")), len(self.bias("item"))
 
     def state(self) -> State:
-        """That of ``bias``; the residuals by user as CSR (``indptr`` int64, ``indices`` int32, ``residuals`` float32);
-        ``neighbours`` int32 (n, k), nearest first, -1 where there are no more; their ``weights`` float32 (n, k)."""
+        """Return the state of ``bias``; the residuals by user as CSR (``indptr`` int64, ``indices`` int32,
+        ``residuals`` float32); ``neighbours`` int32 (n, k), nearest first, -1 if there are no more; their ``weights``
+        float32 (n, k)."""
         rows = self._rows()
         lists = {"neighbours": fitted(self.neighbours, self.name), "weights": fitted(self.weights, self.name)}
         parts = {"indptr": rows.indptr, "indices": rows.indices, "residuals": rows.values}
@@ -226,7 +235,7 @@ class _KNN:
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model = cls(config)
         model.base = Bias.from_state(BiasConfig(), state)
         n_users, n_items = len(model.bias("user")), len(model.bias("item"))
@@ -239,7 +248,7 @@ class _KNN:
 
 
 class ItemKNN(_KNN):
-    """Neighbours of items: a user's own residuals on the items most like the one in question."""
+    """Neighbours of items: a user's own residuals on the items most similar to the one in question."""
 
     name: ClassVar[str] = "item-knn"
     of_items: ClassVar[bool] = True
@@ -249,7 +258,7 @@ class ItemKNN(_KNN):
         super().__init__(config or ItemKNNConfig())
 
     def item_similarity(self, items: Array) -> Array:
-        """float32 (len(items), n_items): shrunk correlations; 1 with itself, 0 for those that are not kept."""
+        """Return float32 (len(items), n_items): shrunk correlations; 1 with itself, 0 for those that are not kept."""
         items = np.asarray(items)
         near, weights = fitted(self.neighbours, self.name)[items], fitted(self.weights, self.name)[items]
         out = np.zeros((len(items), len(self.base.bias("item"))), dtype=np.float32)
@@ -259,12 +268,12 @@ class ItemKNN(_KNN):
         return out
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, 1 + n_items): biases, then residuals (0: not rated)."""
+        """Return float32 (n, 1 + n_items): biases, then residuals (0: not rated)."""
         bias, rows = self.residuals(histories)
         return self._spread_out(bias, rows)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), 1 + n_items): biases, then residuals (0: not rated)."""
+        """Return float32 (len(users), 1 + n_items): biases, then residuals (0: not rated)."""
         users = np.asarray(users)
         rows = self._rows().take(np.maximum(users, 0))
         state = self._spread_out(at(self.base.bias("user"), users), rows)
@@ -279,20 +288,20 @@ class ItemKNN(_KNN):
         return state
 
     def terms_from(self, user_state: Array, item: int) -> Terms:
-        """As ``terms``, for a user with this bias and these residuals (1 + n_items,)."""
+        """Return the terms, for a user with this bias and these residuals (1 + n_items,)."""
         neighbours, weights = fitted(self.neighbours, self.name)[item], fitted(self.weights, self.name)[item]
         codes = np.flatnonzero(user_state[1:])
         return self._account(float(user_state[0]), item, neighbours, weights, codes, user_state[1 + codes])
 
     def summed(self, items: Array | None) -> CSR:
-        """What each item weighs as a neighbour of these items (None: all)."""
+        """Return the weight of each item as a neighbour of these items (None: all)."""
         neighbours, weights = fitted(self.neighbours, self.name), fitted(self.weights, self.name)
         some = slice(None) if items is None else items
         return transposed(list_rows(neighbours[some], weights[some], len(neighbours)))
 
 
 class UserKNN(_KNN):
-    """Neighbours of users: what the users with the most similar taste made of the item in question."""
+    """Neighbours of users: the residuals of the users with the most similar taste on the item in question."""
 
     name: ClassVar[str] = "user-knn"
     of_items: ClassVar[bool] = False
@@ -302,13 +311,14 @@ class UserKNN(_KNN):
         super().__init__(config or UserKNNConfig())
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, 1 + 2 k): biases, then the codes of neighbours (-1: no more), then their weights."""
+        """Return float32 (n, 1 + 2 k): biases, then the codes of neighbours (-1: no more), then their weights."""
         bias, rows = self.residuals(histories)
         neighbours, weights = nearest(rows, self._columns(), self._rows().counts, self.config)
         return np.concatenate([bias[:, None], neighbours.astype(np.float32), weights], axis=1)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), 1 + 2 k): biases, then the codes of neighbours (-1: no more), then their weights."""
+        """Return float32 (len(users), 1 + 2 k): biases, then the codes of neighbours (-1: no more), then their
+        weights."""
         users = np.asarray(users)
         neighbours = fitted(self.neighbours, self.name)[np.maximum(users, 0)].astype(np.float32)
         neighbours[users < 0] = -1
@@ -316,17 +326,17 @@ class UserKNN(_KNN):
         return np.concatenate([bias[:, None], neighbours, weights], axis=1)
 
     def terms_from(self, user_state: Array, item: int) -> Terms:
-        """As ``terms``, for a user with this bias and these neighbours (1 + 2 k,)."""
+        """Return the terms, for a user with this bias and these neighbours (1 + 2 k,)."""
         bias, (neighbours, weights) = float(user_state[0]), np.split(user_state[1:], 2)
         return self._account(bias, item, neighbours.astype(np.int32), weights, *self._columns().row(item))
 
     def summed(self, items: Array | None) -> CSR:
-        """What the biases leave of everybody's ratings of these items (None: all)."""
+        """Return the residuals of all users on these items (None: all)."""
         return self._rows() if items is None else narrowed(self._rows(), items)
 
 
 class KNNStepper(Stepper):
-    """Biases, residuals, neighbours: all in one run."""
+    """Biases, residuals and neighbours, all in one run."""
 
     def __init__(self, model: _KNN, data: Interactions, rng: np.random.Generator) -> None:
         self.model, self.data = model, data
@@ -339,7 +349,7 @@ class KNNStepper(Stepper):
         model.weights = np.zeros(model.neighbours.shape, dtype=np.float32)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """Everything; no training loss."""
+        """Compute everything. There is no training loss."""
         for _ in range(self.model.base.config.epochs):
             self.biases.run(None, None)
         self._residuals()
@@ -350,10 +360,10 @@ class KNNStepper(Stepper):
         self.model.learn(by_user, transposed(by_user))
 
     def snapshot(self) -> State:
-        """The biases: the rest follows from them."""
+        """Return the biases, from which the rest follows."""
         return self.biases.snapshot()
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Put a snapshot back."""
+        """Restore a snapshot."""
         self.biases.restore(state)
         self._residuals()

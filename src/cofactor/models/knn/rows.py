@@ -1,4 +1,4 @@
-"""Lists of neighbours and rows of residuals: what ``item-knn`` and ``user-knn`` are made of."""
+"""Lists of neighbours and rows of residuals, the parts of ``item-knn`` and ``user-knn``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def nearest(rows: CSR, base: CSR, counts: Array, config: Any) -> tuple[Array, Array]:
-    """The neighbours of rows of residuals among ``len(counts)`` rows whose transpose is ``base``: int32 codes (n, k),
-    nearest first and -1 where there are no more, and float32 weights (n, k)."""
+    """Return the neighbours of rows of residuals among ``len(counts)`` rows whose transpose is ``base``: int32 codes
+    (n, k), nearest first and -1 if there are no more, and float32 weights (n, k)."""
     n_base = len(counts)
     k = min(config.k, n_base)
     neighbours = np.full((rows.n_rows, k), -1, dtype=np.int32)
@@ -44,13 +44,13 @@ def nearest(rows: CSR, base: CSR, counts: Array, config: Any) -> tuple[Array, Ar
 
 
 def list_rows(neighbours: Array, weights: Array, n_base: int) -> CSR:
-    """Lists of neighbours as a CSR, columns ascending."""
+    """Return lists of neighbours as a CSR, columns ascending."""
     who, place = np.nonzero(neighbours >= 0)
     return csr(who, neighbours[who, place], weights[who, place], len(neighbours), n_base)
 
 
 def narrowed(rows: CSR, columns: Array) -> CSR:
-    """The same rows with these columns alone, in this order; of no table."""
+    """Return the rows with only these columns, in this order, without table positions."""
     place = np.full(rows.n_cols, -1, dtype=np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
     found = place[rows.indices]
@@ -60,7 +60,7 @@ def narrowed(rows: CSR, columns: Array) -> CSR:
 
 
 def merged(rows: CSR) -> CSR:
-    """Equal columns of a row become one, with the mean of their values."""
+    """Merge equal columns of a row, with the mean of their values."""
     who = np.repeat(np.arange(rows.n_rows), rows.counts)
     first = np.append(True, (np.diff(who) > 0) | (np.diff(rows.indices) != 0))[: len(who)]
     if first.all():
@@ -73,16 +73,16 @@ def merged(rows: CSR) -> CSR:
 
 
 def check_codes(name: str, codes: Array, low: int, high: int) -> None:
-    """BundleError where a code is outside ``low`` .. ``high - 1``."""
+    """Raise BundleError if a code is outside ``low`` .. ``high - 1``."""
     if codes.size and (int(codes.min()) < low or int(codes.max()) >= high):
         raise BundleError(f"the array {name!r} of the saved model holds codes outside {low} .. {high - 1}")
 
 
 def stored_rows(state: Mapping[str, Array], n_rows: int, n_cols: int) -> CSR:
-    """The CSR of residuals of a state; BundleError where it is none."""
+    """Return the CSR of residuals of a state. Raises BundleError if it is invalid."""
     indptr = stored(state, "indptr", np.int64, (n_rows + 1,))
     indices = stored(state, "indices", np.int32, (None,))
     if indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-        raise BundleError("the array 'indptr' of the saved model does not cut 'indices' into rows")
+        raise BundleError("the array 'indptr' of the saved model does not divide 'indices' into rows")
     check_codes("indices", indices, 0, n_cols)
     return CSR(indptr, indices, stored(state, "residuals", np.float32, indices.shape), NO_ROWS, n_cols)

@@ -1,10 +1,10 @@
-"""Training a network over embeddings by one kernel in place of autograd: the same arithmetic, some ten times faster.
+"""Train a network over embeddings by one kernel in place of autograd: the same arithmetic, some ten times faster.
 
-The module and its optimizer stay what everybody reads. :class:`Fused` copies their numbers into the kernel's arrays
-when a run of batches begins, and back at :meth:`Fused.flush`. It looks at the module each time: one that was altered,
-has a hook, or a layer that the kernel does not know, is left to autograd.
+The module and its optimizer stay the public state. :class:`Fused` copies their numbers into the kernel's arrays when a
+run of batches begins, and back at :meth:`Fused.flush`. It inspects the module each time. A module that was altered, has
+a hook, or has a layer that the kernel does not know is left to autograd.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 
 class Block(NamedTuple):
-    """One layer of the network: what is linear, whether a ReLU follows, batch normalisation, the share dropped."""
+    """One layer of the network: its linear part, whether a ReLU follows, batch normalisation, the dropout rate."""
 
     linear: nn.Linear
     relu: bool
@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What the kernel trains of a module."""
+    """The parts of a module that the kernel trains."""
 
     tables: tuple[nn.Embedding, ...]
     embed_drop: float
@@ -48,11 +48,11 @@ class Network(NamedTuple):
 
 
 def network_of(module: Any, columns: int) -> Network | None:
-    """The parts of an ``EmbeddingNN`` as the kernel trains them; None where there is anything that it does not know."""
+    """Return the parts of an ``EmbeddingNN`` as the kernel trains them; None if any part is unknown to it."""
     try:
         parts = dict(module.named_children())
         tables, layers, drop = tuple(parts.pop("embeds")), list(parts.pop("layers")), parts.pop("emb_drop")
-        empty = parts.pop("bn_cont", None)  # the library's network keeps one for no column
+        empty = parts.pop("bn_cont", None)  # the library's network has a batch normalisation for no columns
     except (AttributeError, KeyError, TypeError):
         return None
     if parts or "forward" in vars(module) or module._parameters or hooked(module) or len(tables) != columns:
@@ -83,7 +83,7 @@ def network_of(module: Any, columns: int) -> Network | None:
 
 
 def _block(layer: Any) -> Block | None:
-    """Linear, then ReLU, batch normalisation and dropout, or less of it."""
+    """Read a linear layer and its optional ReLU, batch normalisation and dropout."""
     if type(layer) is not LinBnDrop:
         return None
     parts = list(layer)
@@ -116,10 +116,10 @@ def _plain(p: Tensor, learns: bool = True) -> bool:
 
 
 class Fused:
-    """The kernel at work on a module. ``codes``: int32 arrays, one for each table of embeddings.
+    """Trains a module by the kernel. ``codes``: int32 arrays, one for each table of embeddings.
 
-    ``optimizer`` gives the ``AdamRun`` as it is now, None where another rule is wanted. ``loss`` and ``limits`` are
-    those of the kernel (``limits`` where the module has no range of its own).
+    ``optimizer`` returns the present ``AdamRun``, or None if another rule is wanted. ``loss`` and ``limits`` are those
+    of the kernel (``limits`` if the module has no range of its own).
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Fused:
     # ---- between the module and the arrays
 
     def begin(self, batch_size: int) -> bool:
-        """Take the module's numbers; False where it has to be trained by autograd."""
+        """Read the module's numbers. Returns False if autograd must train it."""
         if self.lagging:
             return True
         net, run = network_of(self.module, len(self.codes)), self.optimizer()
@@ -163,7 +163,7 @@ class Fused:
         if not run.rule.decouple_wd or (bs < 2 and any(b.norm is not None for b in net.blocks)):
             return False
         if work(self.module, bs) > SMALL_WORK:
-            return False  # several threads of torch are faster
+            return False  # several torch threads are faster
         place = {id(p): i for i, p in enumerate(run.params)}
         heavy = [*(t.weight for t in net.tables), *(b.linear.weight for b in net.blocks)]
         light = [p for b in net.blocks for p in _weights(b)[1:]]
@@ -204,7 +204,7 @@ class Fused:
         self.clock = kernel.Clock(np.zeros(3, np.int64), past, b2 ** np.arange(columns, dtype=np.float64))
 
     def _take(self, net: Network, run: AdamRun) -> None:
-        """Weights and moments of the module into the arrays."""
+        """Copy weights and moments of the module into the arrays."""
         for t, table in enumerate(net.tables):
             i = self.place[id(table.weight)]
             weights, m, root = self._rows(t)
@@ -218,14 +218,14 @@ class Fused:
         past[:, 0] = 1, 1, 0, 0, 1
 
     def _rows(self, t: int) -> tuple[Array, Array, Array]:
-        """Views of a table: weights, m and the root of v."""
+        """Return views of a table: weights, m and the root of v."""
         n, base, _, width, lanes, _ = self.tables.heads[t].tolist()
         at, size, stride = base * 16 * lanes, n * 16 * lanes, 16 * lanes
         ms = self.tables.ms[2 * at : 2 * (at + size)].reshape(n, 2, stride)
         return self.tables.w[at : at + size].reshape(n, stride)[:, :width], ms[:, 0, :width], ms[:, 1, :width]
 
     def _views(self, net: Network, run: AdamRun) -> list[tuple[Array, Tensor]]:
-        """Parts of the flat arrays, and the tensors that they stand for."""
+        """Return parts of the flat arrays, and the tensors that they represent."""
         layers: Any = self.layers
         found: list[tuple[Array, Tensor]] = []
         for row, block in zip(layers.plan.tolist(), net.blocks):
@@ -275,7 +275,7 @@ class Fused:
     # ---- training
 
     def train(self, rows: Array, hyper: Hyper) -> Array:
-        """Train consecutive batches, after :meth:`begin`; their losses."""
+        """Train consecutive batches, after :meth:`begin`. Returns their losses."""
         net, run, n = self.network, self.run, len(hyper.lr)
         if net is None or run is None or len(rows) != n * hyper.batch_size or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.batch_size}")

@@ -1,7 +1,7 @@
-"""A neural network over embeddings: user and item vectors, joined, through a multi-layer perceptron.
+"""A neural network over embeddings: user and item vectors are joined and pass through a multi-layer perceptron.
 
-He et al. (2017), "Neural collaborative filtering", the MLP part; sizes and order of layers as fastai has them. Training
-needs torch; lists, predictions and users never seen need no more than the arrays of a saved network.
+The model is the MLP part of He et al. (2017), "Neural collaborative filtering", with fastai's sizes and order of
+layers. Training needs torch; lists, predictions and fold-in need only the arrays of a saved network.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class NeuralConfig(GradientConfig):
 
     layers: tuple[int, ...] = option((100, 50), "widths of the hidden layers")
     n_factors: int = option(0, "width of both embeddings; 0: min(600, round(1.6 n^0.56)) for n rows")
-    user_factors: int = option(0, "width of the user embedding alone; 0: as n_factors says")
-    item_factors: int = option(0, "width of the item embedding alone; 0: as n_factors says")
+    user_factors: int = option(0, "width of the user embedding; 0: n_factors")
+    item_factors: int = option(0, "width of the item embedding; 0: n_factors")
     y_range: tuple[float, float] | str | None = option(
         "auto", "bounds of the sigmoid; auto: the range of the data and half a step more; none: no sigmoid"
     )
@@ -87,17 +87,17 @@ class Neural(TorchModule):
     def __init__(self, config: NeuralConfig | None = None, *, device: Any = None) -> None:
         self._network: nn.Module | None = None
         self._kernel: Kernel | None = None
-        """What trains in place of autograd, where it can."""
+        """The kernel that trains in place of autograd, if it can."""
         super().__init__(config or NeuralConfig(), device=device)
         self.y_range: tuple[float, float] | None = None
         self._saved: dict[str, Array] | None = None
-        """The arrays of a network that was read and whose module nobody has asked for yet."""
+        """The arrays of a loaded network whose module was not needed yet."""
         self._known_arrays: tuple[Any, tuple[Net, Prior] | None] | None = None
 
     @classmethod
     def cost(cls, config: NeuralConfig, size: TableSize) -> Cost:
-        """Embeddings and layers with both moments, as PyTorch and as the kernel have them; the order of an epoch.
-        Autograd, on a GPU say, takes the rows as 20 bytes more."""
+        """Return the cost: embeddings and layers with both moments, as PyTorch and as the kernel hold them; the order
+        of an epoch. Autograd (such as on a GPU) takes another 20 bytes per row."""
         n, shape = size.ratings, (size.users, size.items)
         tables = embedding_sizes(config, shape)
         numbers = sum(rows * width for rows, width in tables)
@@ -128,14 +128,14 @@ class Neural(TorchModule):
         return stepper
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: the weights as they are now, without the run that trains them."""
+        """Return the state for a copy: the present weights, without the run that trains them."""
         if self._kernel is not None:
             self._kernel.flush()
         return self.__dict__ | {"_kernel": None}
 
     @property
     def module(self) -> nn.Module | None:
-        """The network as a module, its weights as they are now."""
+        """The network as a module, with its present weights."""
         if self._kernel is not None:
             self._kernel.flush()
         return self._network
@@ -145,9 +145,8 @@ class Neural(TorchModule):
         self._network = module
 
     def begin_from(self, stepper: Stepper, old: Self, users: CommonRows, items: CommonRows) -> bool:
-        """Take over the weights of an earlier network before training: its layers whole, and the embeddings of the
-        users and items in both. False where the sizes differ: they follow the data's unless
-        ``n_factors`` is given."""
+        """Copy the weights of an earlier network before training: its layers, and the embeddings of the users and items
+        in both. Returns False if the sizes differ; they follow the data's unless ``n_factors`` is given."""
         import torch
 
         new, before = self._module().state_dict(), old._module().state_dict()
@@ -178,7 +177,7 @@ class Neural(TorchModule):
         )
         return found
 
-    # ---- on plain arrays where the module is as it was built and lies on the CPU, or is not there yet
+    # ---- on plain arrays, if the module is unaltered and on the CPU, or does not exist yet
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         if (known := self._arrays()) is None:
@@ -192,7 +191,7 @@ class Neural(TorchModule):
         return self.scores_from(self.user_state(users))
 
     def user_state(self, users: Array) -> Array:
-        """Rows of the user embedding; for code -1 their mean."""
+        """Return rows of the user embedding; for code -1 their mean."""
         if (known := self._arrays()) is None:
             return super().user_state(users)
         table = self._user_table()
@@ -202,7 +201,7 @@ class Neural(TorchModule):
         return found
 
     def fold_in(self, histories: CSR) -> Array:
-        """Rows of the user embedding, float32 (B, d), that fit each history best, all else fixed."""
+        """Return rows of the user embedding, float32 (B, d), that fit each history best, with all else fixed."""
         if (known := self._arrays()) is None:
             return super().fold_in(histories)
         found: Array = _arithmetic().fold_in(*known, histories, self.config.loss, self.noise)
@@ -221,7 +220,7 @@ class Neural(TorchModule):
         return found
 
     def item_embedding(self) -> Array:
-        """float32 (n_items, k): the item embedding; how far it moved is what :meth:`Recommender.refit` says."""
+        """Return float32 (n_items, k): the item embedding. :meth:`Recommender.refit` reports how far it moved."""
         if self._saved is not None:
             return self._saved["embeds.1.weight"]
         found: Array = self._module().embeds[1].weight.detach().cpu().numpy()  # type: ignore[index, union-attr]
@@ -234,7 +233,7 @@ class Neural(TorchModule):
         return found
 
     def _arrays(self) -> tuple[Net, Prior] | None:
-        """The network and the users' prior as arrays, made again after training or an edit of the weights."""
+        """Return the network and the users' prior as arrays, rebuilt after training or an edit of the weights."""
         key: Any = "saved"
         if self._saved is None:
             module = self._module()
@@ -265,7 +264,7 @@ class Neural(TorchModule):
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array], module: Any = None, **given: Any) -> Self:
-        """The same model again, without torch until its module is asked for."""
+        """Restore the model from its state, without torch until its module is needed."""
         bounds = stored(state, "y_range", np.float64, (None,))
         if len(bounds) not in (0, 2) or (len(bounds) and bounds[0] >= bounds[1]):
             raise BundleError(f"the array 'y_range' of the saved model holds {bounds.tolist()}, not two bounds or none")
@@ -278,7 +277,7 @@ class Neural(TorchModule):
 
 @functools.cache
 def _fused() -> ModuleType:
-    """The kernel that trains; loaded when first used, with torch."""
+    """Import the kernel that trains, with torch, on first use."""
     from cofactor.models.neural import fused
 
     return fused
@@ -286,7 +285,7 @@ def _fused() -> ModuleType:
 
 @functools.cache
 def _arithmetic() -> ModuleType:
-    """The arithmetic of the network on plain arrays; loaded when first used, with its kernels."""
+    """Import the arithmetic of the network on plain arrays, with its kernels, on first use."""
     from cofactor.models.neural import network
 
     return network

@@ -1,8 +1,8 @@
-"""The network of ``neural`` as plain arrays: lists for a user without torch, and a row for a user it has never seen.
+"""The network of ``neural`` as plain arrays: lists and fold-in without torch.
 
-A user's row enters the network only through the first layer, and there it is added to what an item brings. So what the
-items bring is worked out once, and a list costs the later layers alone. Batch normalisation, which is fixed after
-training, is folded into the layer that follows it. The later layers are one kernel (``kernels/relu_net.py``).
+A user's row enters the network only through the first layer, where it is added to the item's part. The items' part is
+therefore computed once, and a list costs only the later layers. Batch normalisation, which is fixed after training, is
+folded into the next layer. The later layers are one kernel (``kernels/relu_net.py``).
 """
 
 from __future__ import annotations
@@ -27,27 +27,30 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 PIECE = 1 << 16
-"""Numbers that go through the sigmoid at once: they stay in the cache."""
+"""Number of values that go through the sigmoid at once: they stay in the cache."""
 PAIRS = 4096
-"""Pairs that are predicted at once."""
+"""Number of pairs that are predicted at once."""
 PRIOR_ROWS = 10_000
-"""The users' prior is taken from this many rows at most."""
+"""Maximal number of rows behind the users' prior."""
 EPS = 1e-5
-"""What batch normalisation adds to a variance."""
+"""The constant that batch normalisation adds to a variance."""
 STEPS = 8
-"""Gauss-Newton steps at most."""
+"""Maximal number of Gauss-Newton steps."""
 HALVINGS = 8
 SEEN = 0.005
-"""Directions that move the first layer by less than this part of what the strongest one does are left out."""
+"""Directions that move the first layer by less than this fraction of the strongest one are left out."""
 TOLERANCE = 1e-3
-"""A history is solved when a step lowers its objective by less than this part of it."""
+"""A history is solved when a step lowers its objective by less than this fraction."""
 
 
 class Net(NamedTuple):
-    """``user_in`` (d, h): what a user's row becomes in the first layer; ``items`` (n_items, h): what each item is
-    there, biases included; ``layers``: weights (in, out) and biases (out,) of the later ones, a ReLU before each.
-    float32. ``rank`` (n_items,): the items' places when alike ones come together. ``y_range``: of the sigmoid.
-    ``tiles``: what :func:`scores` makes of all items, kept."""
+    """The network in arrays.
+
+    ``user_in`` (d, h): the map from a user's row to the first layer; ``items`` (n_items, h): each item's part of the
+    first layer, biases included; ``layers``: weights (in, out) and biases (out,) of the later ones, with a ReLU before
+    each. float32. ``rank`` (n_items,): the items' positions when similar ones are put together. ``y_range``: of the
+    sigmoid. ``tiles``: the cached tiles of all items (see :func:`scores`).
+    """
 
     user_in: Array
     items: Array
@@ -58,9 +61,9 @@ class Net(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Where users lie, as the first layer sees them: at ``base + basis t`` (h,) with ``t`` (r,) standard normal.
+    """The prior of users in the first layer: ``base + basis t`` (h,) with ``t`` (r,) standard normal.
 
-    The row itself is ``mean + back t``. Directions that the first layer hardly sees stay at the mean. float32.
+    The row itself is ``mean + back t``. Directions that hardly affect the first layer stay at the mean. float32.
     """
 
     base: Array
@@ -70,7 +73,8 @@ class Prior(NamedTuple):
 
 
 def net_of(module: nn.Module) -> Net | None:
-    """The arrays of an ``EmbeddingNN`` in eval mode: copies. None where it was altered, or lies on another device."""
+    """Return copies of the arrays of an ``EmbeddingNN`` in eval mode; None if it was altered or is on another
+    device."""
     from torch import nn
 
     from cofactor.models.torch import layers
@@ -92,7 +96,7 @@ def net_of(module: nn.Module) -> Net | None:
 
 @one_thread()
 def net_from(arrays: Mapping[str, Array], y_range: tuple[float, float] | None) -> Net:
-    """From the parameters and buffers of an ``EmbeddingNN`` by their names."""
+    """Return the network from the named parameters and buffers of an ``EmbeddingNN``."""
     users, items = (arrays[f"embeds.{side}.weight"].astype(np.float64) for side in (0, 1))
     scale, shift = np.ones(users.shape[1] + items.shape[1]), np.zeros(users.shape[1] + items.shape[1])
     made: list[tuple[Array, Array]] = []
@@ -113,8 +117,8 @@ def net_from(arrays: Mapping[str, Array], y_range: tuple[float, float] | None) -
 
 
 def near(rows: Array, few: int = 16) -> Array:
-    """The numbers of the rows in an order in which alike ones come together: halved by the median of the column that
-    varies most, and so on (Bentley 1975), until at most ``few`` are left."""
+    """Return the row numbers in an order that puts similar rows together: they are halved at the median of the column
+    that varies most, and so on (Bentley 1975), until at most ``few`` are left."""
 
     def halved(codes: Array) -> list[Array]:
         if len(codes) <= few:
@@ -129,7 +133,7 @@ def near(rows: Array, few: int = 16) -> Array:
 
 @one_thread()
 def feature_prior(net: Net, table: Array) -> Prior:
-    """From the users' rows (n, d): a normal with their mean and covariance."""
+    """Return the prior from the users' rows (n, d): a normal with their mean and covariance."""
     some = np.linspace(0, len(table) - 1, min(len(table), PRIOR_ROWS)).astype(np.int64)
     trained = table[some].astype(np.float64)
     mean = trained.mean(axis=0)
@@ -144,7 +148,7 @@ def feature_prior(net: Net, table: Array) -> Prior:
 
 
 def predict(net: Net, prior: Prior, table: Array, users: Array, items: Array) -> Array:
-    """float32 (n,): the prediction of each pair of codes; -1 stands for the mean row."""
+    """Return float32 (n,): the prediction for each pair of codes; -1 means the mean row."""
     out = np.empty(len(users), np.float32)
     mean = net.items.mean(axis=0)
     with one_thread():
@@ -163,10 +167,10 @@ def predict(net: Net, prior: Prior, table: Array, users: Array, items: Array) ->
 
 
 def scores(net: Net, states: Array, items: Array | None = None) -> Array:
-    """float32 (len(states), n_items): the prediction for every item, for users with these rows; or for some ``items``
-    alone (codes, a column each), with the same bits.
+    """Return float32 (len(states), n_items): the prediction for every item, for users with these rows; or only for
+    ``items`` (codes, one column each), with the same bits.
 
-    Each user is worked out alone and by one thread, so the bits depend neither on threads nor on the other users.
+    Each user is computed separately by one thread, so the bits depend neither on threads nor on the other users.
     """
     first = dots(np.asarray(states, np.float32), np.ascontiguousarray(net.user_in.T))
     codes = np.arange(len(net.items)) if items is None else np.asarray(items, np.int64)
@@ -189,7 +193,8 @@ def scores(net: Net, states: Array, items: Array | None = None) -> Array:
 
 
 def _tiles(net: Net, codes: Array) -> tuple[Array, Array]:
-    """The first layer of these items by tiles of alike ones, (tiles, h, lanes), and the place of each in ``codes``."""
+    """Return the first layer of these items in tiles of similar ones, (tiles, h, lanes), and the position of each in
+    ``codes``."""
     lanes = relu_net.LANES
     order = np.argsort(net.rank[codes], kind="stable")
     places = np.concatenate([order, np.full(-len(order) % lanes, -1)])
@@ -198,7 +203,7 @@ def _tiles(net: Net, codes: Array) -> tuple[Array, Array]:
 
 
 def _weights(net: Net) -> tuple[Array, Array, Array]:
-    """Widths, weights and biases of the layers as the kernel reads them."""
+    """Return widths, weights and biases of the layers in the kernel's form."""
     columns = relu_net.COLUMNS
     parts = []
     for weight, _ in net.layers[:-1]:
@@ -209,7 +214,7 @@ def _weights(net: Net) -> tuple[Array, Array, Array]:
 
 
 def _squash(x: Array, low: float, high: float) -> None:
-    """The sigmoid with these bounds, in place, with one pass through the cache for each few thousand numbers."""
+    """Apply the sigmoid with these bounds in place, in one pass through the cache for each few thousand numbers."""
     flat = x.reshape(-1)
     with np.errstate(over="ignore"):
         for start in range(0, len(flat), PIECE):
@@ -221,9 +226,9 @@ def _squash(x: Array, low: float, high: float) -> None:
 
 
 def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) -> Array:
-    """Rows float32 (B, d) for users with these ratings, all else held fixed.
+    """Return rows, float32 (B, d), for users with these ratings, with all else fixed.
 
-    Each is the minimum of the loss over the history plus ``weight`` times a normal prior, that of the trained users; it
+    Each is the minimum of the loss over the history plus ``weight`` times a normal prior, that of the trained users. It
     is found by Gauss-Newton steps. Without ratings it is the mean row.
     """
     found = np.tile(prior.mean, (histories.n_rows, 1))
@@ -237,7 +242,7 @@ def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) ->
 
 @one_thread()
 def _solved(net: Net, items: Array, basis: Array, loss: Loss, weight: float) -> Array:
-    """The t (r,) of one history; ``items`` (n, h) are its items in the first layer, with the mean user."""
+    """Return the t (r,) of one history. ``items`` (n, h): its items in the first layer, with the mean user."""
     t, cost = np.zeros(basis.shape[1]), np.inf
     out, passed = forward(net, items)
     total, first, second = loss(out.astype(np.float64))
@@ -266,7 +271,7 @@ def _solved(net: Net, items: Array, basis: Array, loss: Loss, weight: float) -> 
 
 @one_thread()
 def forward(net: Net, x: Array) -> tuple[Array, list[Array]]:
-    """Outputs (n,) before the sigmoid for the first layer's ``x`` (n, h), and where each ReLU let something pass."""
+    """Return outputs (n,) before the sigmoid for the first layer's ``x`` (n, h), and where each ReLU was active."""
     passed = []
     for weight, bias in net.layers:
         passed.append((x > 0).astype(np.float32))
@@ -276,7 +281,7 @@ def forward(net: Net, x: Array) -> tuple[Array, list[Array]]:
 
 @one_thread()
 def gradients(net: Net, passed: list[Array]) -> Array:
-    """The gradients (n, h) of the outputs by ``x``; (1, 1) of ones without hidden layers."""
+    """Return the gradients (n, h) of the outputs by ``x``; (1, 1) of ones without hidden layers."""
     found = np.ones((1, 1), np.float32)
     for (weight, _), on in zip(reversed(net.layers), reversed(passed)):
         found = (found @ weight.T) * on

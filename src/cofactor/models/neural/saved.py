@@ -1,4 +1,4 @@
-"""What a bundle holds of ``neural``: the arrays of its module, checked against the config without torch."""
+"""The arrays of ``neural`` in a bundle: those of its module, checked against the config without torch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def embedding_sizes(config: Any, shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """Rows and widths of the tables of users and of items."""
+    """Return the numbers of rows and the widths of the tables of users and of items."""
     widths = (config.user_factors or config.n_factors, config.item_factors or config.n_factors)
     return [(n, width or emb_sz_rule(n)) for n, width in zip(shape, widths)]
 
 
 def shapes(config: Any, shape: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of the arrays of an ``EmbeddingNN`` as ``Neural.build`` makes it."""
+    """Return the names and shapes of the arrays of an ``EmbeddingNN`` as ``Neural.build`` makes it."""
     tables = embedding_sizes(config, shape)
     found: dict[str, tuple[int, ...]] = {f"embeds.{side}.weight": size for side, size in enumerate(tables)}
     sizes = [sum(width for _, width in tables), *config.layers, 1]
@@ -41,7 +41,7 @@ def shapes(config: Any, shape: tuple[int, int]) -> dict[str, tuple[int, ...]]:
 
 
 def arrays_of(state: Mapping[str, Array], config: Any, shape: tuple[int, int]) -> dict[str, Array]:
-    """The module's arrays out of a state that was read, by their names there; BundleError where they do not fit."""
+    """Return the module's arrays from a stored state, by their names there. Raises BundleError if they do not fit."""
     wanted = shapes(config, shape)
     given = {name.removeprefix(PREFIX) for name in state if name.startswith(PREFIX)}
     if odd := sorted(given ^ set(wanted)):
@@ -51,6 +51,6 @@ def arrays_of(state: Mapping[str, Array], config: Any, shape: tuple[int, int]) -
         kind = np.int64 if name.endswith("tracked") else np.float32
         array = stored(state, PREFIX + name, kind, size)
         if not np.isfinite(array).all():
-            raise BundleError(f"the saved array {name!r} holds values that are no finite numbers")
+            raise BundleError(f"the saved array {name!r} holds values that are not finite numbers")
         found[name] = array
     return found

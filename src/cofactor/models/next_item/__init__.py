@@ -1,1 +1,1 @@
-"""``next-item``: what people take after what they took, from counts of transitions."""
+"""``next-item``: the items that people take after those they took, from counts of transitions."""

@@ -14,16 +14,16 @@ CHOSEN = "; none: chosen on each user's last training row"
 
 @dataclass(frozen=True)
 class NextItemConfig:
-    """Parameters of ``next-item``. What is None is chosen inside training, on each user's last row."""
+    """Parameters of ``next-item``. Those that are None are chosen inside training, on each user's last row."""
 
-    steps: int = option(20, "how many steps apart two items of a history may be to count as a transition")
-    power: float | None = option(None, "a transition over d steps counts d to the minus this power" + CHOSEN)
-    time_power: float | None = option(None, "and falls with the time between the two to this power" + CHOSEN)
-    backward: float | None = option(None, "what a transition counts in the other direction" + CHOSEN)
-    from_power: float | None = option(None, "how much popular items of the history are held back, 0 to 1" + CHOSEN)
-    to_power: float | None = option(None, "how much popular items of the list are held back, 0 to 1" + CHOSEN)
-    shrink: float | None = option(None, "rows added to each item; rare ones are trusted less" + CHOSEN)
-    decay: float | None = option(None, "what an item of the history counts, relative to the next newer one" + CHOSEN)
+    steps: int = option(20, "maximal number of steps between two items of a history that count as a transition")
+    power: float | None = option(None, "power p: a transition over d steps counts d ** -p" + CHOSEN)
+    time_power: float | None = option(None, "power p: a transition over a time t counts t ** -p" + CHOSEN)
+    backward: float | None = option(None, "weight of a transition in the reverse direction" + CHOSEN)
+    from_power: float | None = option(None, "damping of popular items in the history, 0 to 1" + CHOSEN)
+    to_power: float | None = option(None, "damping of popular items in the list, 0 to 1" + CHOSEN)
+    shrink: float | None = option(None, "pseudo-rows added to each item, which lower the weight of rare ones" + CHOSEN)
+    decay: float | None = option(None, "weight of an item of the history, relative to the next newer one" + CHOSEN)
     share: float | None = option(
         None, "weight of the neighbours of all items of the history, relative to 1 for transitions" + CHOSEN
     )
@@ -32,10 +32,10 @@ class NextItemConfig:
     transitions: int = option(500, "transitions kept for each item, the largest")
     neighbours: int = option(100, "nearest items that each item is regressed on; 0: no neighbours")
     reg: float = option(10.0, "ridge penalty of that regression")
-    users: int = option(10_000, "users whose last row is looked at, at most")
-    max_rows: int = option(500_000, "training rows that the choice is made on, at most")
+    users: int = option(10_000, "maximal number of users whose last row is used")
+    max_rows: int = option(500_000, "maximal number of training rows for the choice")
     min_rating_weight: float = option(1.0, "weight of the lowest rating in a history, relative to 1 for the highest")
-    max_gb: float = option(2.0, "leave the neighbours out where they would need more memory than this", endless=True)
+    max_gb: float = option(2.0, "leave out the neighbours if they need more memory than this", endless=True)
 
     def __post_init__(self) -> None:
         for name in ("steps", "transitions", "users", "max_rows"):

@@ -1,4 +1,4 @@
-"""Transition weights between items, neighbours beside them, popularity of late: the arrays of ``next-item``."""
+"""The arrays of ``next-item``: transition weights between items, neighbours beside them, recent popularity."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Array = NDArray[Any]
 
 DAY = 86_400
 SHRINK = 1.0
-"""Added to the denominator of the cosine by which items are near."""
+"""Added to the denominator of the cosine between items."""
 _AT_ONCE = 1 << 23
-"""Rows that are looked through at a time, where they may lie in a file."""
+"""Number of rows that are scanned at a time; they may be in a file."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Settings:
 
 
 def time_unit(seqs: Sequences) -> float:
-    """The median time between two rows of a user that are not of the same time; 1 where there are none."""
+    """Return the median time between two rows of a user with different times; 1 if there are none."""
     gaps = np.diff(seqs.times)
     same = np.ones(len(gaps), dtype=np.bool_)
     ends = seqs.starts[1:-1] - 1
@@ -51,14 +51,15 @@ def time_unit(seqs: Sequences) -> float:
 
 
 def item_counts(seqs: Sequences, n_items: int) -> Array:
-    """int64 (n_items,): rows of each item."""
+    """Return int64 (n_items,): rows of each item."""
     return np.bincount(seqs.items, minlength=n_items)
 
 
 def transitions(seqs: Sequences, n_items: int, steps: int, most: int, s: Settings) -> CSR:
-    """float32 CSR (n_items, n_items): row ``i`` says what having had item ``i`` last speaks for each other item.
+    """Return float32 CSR (n_items, n_items): row ``i`` holds the weights of the other items after item ``i``.
 
-    At most ``most`` entries per row. Scaled so that the rows, weighted by how often their items occur, sum to 1.
+    There are at most ``most`` entries per row. They are scaled so that the rows, weighted by how often their items
+    occur, sum to 1.
     """
     counts = item_counts(seqs, n_items)
     unit = time_unit(seqs) if s.time_power else 1.0
@@ -66,14 +67,14 @@ def transitions(seqs: Sequences, n_items: int, steps: int, most: int, s: Setting
 
 
 def room_of(counts: Array, steps: int, most: int) -> Array:
-    """int64 (n_items,): how many transitions are kept of each item at most."""
+    """Return int64 (n_items,): the maximal number of transitions that are kept for each item."""
     return np.asarray(np.minimum(np.minimum(2 * steps * counts, most), len(counts)), dtype=np.int64)
 
 
 def transition_part(
     seqs: Sequences, counts: Array, steps: int, most: int, s: Settings, unit: float, first: int, last: int
 ) -> CSR:
-    """The rows of the items ``first`` to ``last``, before they are scaled. ``counts`` are those of all items."""
+    """Return the rows of the items ``first`` to ``last``, before they are scaled. ``counts`` are those of all items."""
     n = len(counts)
     places = places_of(seqs.items, first, last)
     who = np.searchsorted(seqs.starts, places, side="right") - 1
@@ -103,7 +104,7 @@ def transition_part(
 
 
 def places_of(items: Array, first: int, last: int) -> Array:
-    """int64: where the items ``first`` to ``last`` stand in flat sequences, item by item, places ascending."""
+    """Return int64: the positions of the items ``first`` to ``last`` in flat sequences, item by item, ascending."""
     found = []
     for lo in range(0, len(items), _AT_ONCE):
         part = items[lo : lo + _AT_ONCE]
@@ -113,7 +114,8 @@ def places_of(items: Array, first: int, last: int) -> Array:
 
 
 def scaled(weights: CSR, counts: Array) -> CSR:
-    """The weights over the mean sum of the sizes of a row, each row counted as often as its item occurs."""
+    """Divide the weights by the mean sum of the absolute values of a row, with each row counted as often as its item
+    occurs."""
     row = np.repeat(np.arange(weights.n_rows), weights.counts)
     sums = np.bincount(row, np.abs(weights.values), minlength=weights.n_rows)
     mean = float((sums * counts).sum()) / max(int(counts.sum()), 1)
@@ -121,8 +123,8 @@ def scaled(weights: CSR, counts: Array) -> CSR:
 
 
 def neighbours(seqs: Sequences, n_items: int, k: int, reg: float, max_gb: float) -> CSR:
-    """Ridge weights of each item on its ``k`` nearest, scaled as ``transitions`` are; empty where the Gram matrix of
-    the items would not fit ``max_gb``."""
+    """Return the ridge weights of each item on its ``k`` nearest, scaled as ``transitions`` are; empty if the Gram
+    matrix of the items would not fit ``max_gb``."""
     empty = CSR(np.zeros(n_items + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), NO_ROWS, n_items)
     if k == 0:
         return empty
@@ -136,7 +138,8 @@ def neighbours(seqs: Sequences, n_items: int, k: int, reg: float, max_gb: float)
 
 
 def recent_scores(seqs: Sequences, n_items: int, s: Settings) -> Array:
-    """float32 (n_items,), sums to ``s.popular``: rows of each item; those of an age of ``half_life`` count half."""
+    """Return float32 (n_items,), which sums to ``s.popular``: rows of each item, where those ``half_life`` old count
+    half."""
     sums: Array = np.zeros(n_items)
     newest = max((int(seqs.times[lo : lo + _AT_ONCE].max()) for lo in range(0, len(seqs.times), _AT_ONCE)), default=0)
     for lo in range(0, len(seqs.items), _AT_ONCE):

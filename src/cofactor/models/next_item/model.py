@@ -1,8 +1,8 @@
-"""``next-item``: transition counts between the items of ordered histories, with neighbours and popularity of late.
+"""``next-item``: transition counts between the items of ordered histories, with neighbours and recent popularity.
 
-The score of an item is the sum over the history, newest first with a decay, of the transition weights from each of its
-items; plus, all items alike, their ridge weights (neighbours); plus popularity. Every constant is chosen inside
-training, on each user's last row (``search.py``).
+The score of an item is the sum of three parts: the transition weights from each item of the history, newest first with
+a decay; the ridge weights (neighbours) of all items of the history, equally; and popularity. Every constant is chosen
+inside training, on each user's last row (``search.py``).
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class NextItem(HistoryRanker):
     """Transition counts with decaying histories, mixed with ridge neighbours and popularity.
 
     ``weights``: transitions, CSR (n_items, n_items); ``near``: neighbours, the same; ``recent`` float32 (n_items,):
-    popularity of late, at its weight; ``constants`` float64 (2,): decay of the history, weight of the neighbours.
-    A user's state is the row of scores.
+    recent popularity, at its weight; ``constants`` float64 (2,): decay of the history, weight of the neighbours. A
+    user's state is the row of scores.
     """
 
     name: ClassVar[str] = "next-item"
     Config = NextItemConfig
     ordered = True
     weighs_rows = False  # a transition is a pair of rows
-    from_average = False  # popularity of late is a part of its scores
+    from_average = False  # recent popularity is a part of its scores
     average_part = None  # type: ignore[assignment]
     scores_without = None  # type: ignore[assignment]  # each entry's weight depends on the others: see history_terms
 
@@ -62,8 +62,8 @@ class NextItem(HistoryRanker):
 
     @classmethod
     def cost(cls, config: NextItemConfig, size: TableSize) -> Cost:
-        """The table by user, in order, and by item; transitions; then the sparse Gram matrix of the items, where it
-        fits."""
+        """Return the cost: the table by user, in order, and by item; transitions; then the sparse Gram matrix of the
+        items, if it fits."""
         n, items = size.ratings, float(size.items)
         steps = min(2.0 * config.steps * n, min(config.transitions, items) * items, size.pairs_by_user or np.inf)
         near = min(config.neighbours, items) * items
@@ -75,7 +75,7 @@ class NextItem(HistoryRanker):
         kept = (GROUPED + 16) * n + 8 * (steps + near)
         heads = 4 * min(items, HEADS, gram / LONG) ** 2
         memory = (GROUPED + GROUPING + 72) * n + 40 * items
-        memory += 50 * min(n, SMALL)  # NumPy groups small tables, in more room
+        memory += 50 * min(n, SMALL)  # NumPy groups small tables, in more memory
         memory += max(40 * steps, 8 * (steps + gram) + 40 * near + heads)
         sample = min(n, config.max_rows)
         work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
@@ -83,7 +83,7 @@ class NextItem(HistoryRanker):
         return Cost(memory, kept, work, "ratings x steps; items x neighbours^3", COMPILED, COMPILING + 3.5e7)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
-        """Nothing is counted before the first run."""
+        """Create the stepper. Nothing is counted before the first run."""
         if self.config.half_life and data.times is None:
             raise ConfigError("next-item with a half_life needs times; name the time column, or set half_life=0")
         self.history = data.histories._replace(rows=np.empty(0, dtype=np.int64))
@@ -92,7 +92,7 @@ class NextItem(HistoryRanker):
         return SolveStepper(lambda: self._solve(data, seed))
 
     def settled(self) -> NextItemConfig:
-        """The config with the constants that training chose."""
+        """Return the config with the constants that training chose."""
         assert self.chosen is not None, "settings are chosen in training"
         return dataclasses.replace(self.config, **dataclasses.asdict(self.chosen))  # type: ignore[no-any-return]
 
@@ -109,7 +109,7 @@ class NextItem(HistoryRanker):
         self.chosen = s
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), n_items): their scores."""
+        """Return float32 (len(users), n_items): their scores."""
         users = np.asarray(users)
         fitted(self.popularity, self.name)
         assert self.history is not None
@@ -120,8 +120,8 @@ class NextItem(HistoryRanker):
         return out
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, n_items): the scores of users with these histories. Where they carry no ``order``, all their
-        entries count as equally recent."""
+        """Return float32 (n, n_items): the scores of users with these histories. Without ``order``, all entries count
+        as equally recent."""
         popular, decay, share = fitted(self.popularity, self.name), *self._constants()
         rows = self._sequences(histories)
         out = np.empty((histories.n_rows, len(popular)), dtype=np.float32)
@@ -140,7 +140,7 @@ class NextItem(HistoryRanker):
         return out
 
     def history_terms(self, history: CSR, items: Array) -> Array:
-        """float64 (len(items), n): what each entry of the one history adds to the scores of ``items``.
+        """Return float64 (len(items), n): the contribution of each entry of one history to the scores of ``items``.
 
         The rest of a score is popularity.
         """
@@ -184,7 +184,7 @@ class NextItem(HistoryRanker):
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
-        """The same model again; BundleError where an array does not fit."""
+        """Restore the model from its state. Raises BundleError if an array does not fit."""
         model: Self = super().from_state(config, state)
         assert model.popularity is not None
         n = len(model.popularity)
@@ -199,14 +199,14 @@ class NextItem(HistoryRanker):
 
 
 def _by_age(history: CSR) -> Array:
-    """The positions of the entries of the one history, oldest first, as ``sequences`` has them."""
+    """Return the positions of the entries of one history, oldest first, as ``sequences`` orders them."""
     if history.order is None:
         return np.arange(len(history.indices))
     return np.lexsort((history.order, np.zeros(len(history.indices))))
 
 
 def _entries(matrix: CSR, row: int, columns: Array) -> Array:
-    """float64: some entries of a row; 0 where there is none."""
+    """Return float64: some entries of a row; 0 for those that do not exist."""
     others, values = matrix.row(row)
     if not len(others):
         return np.zeros(len(columns))

@@ -1,7 +1,7 @@
-"""The constants of ``next-item``, chosen inside training: each user's last row is what the rows before it should list.
+"""Choose the constants of ``next-item`` inside training: the rows before each user's last row should list it.
 
-A search along one constant at a time, from a start that is good on most data, a step up or down its ladder for as long
-as NDCG rises.
+The search changes one constant at a time, from a start that is good on most data: a step up or down its ladder for as
+long as NDCG rises.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cofactor.models.next_item.counts import DAY, Settings, neighbours, recent_s
 Array = NDArray[Any]
 
 SLOW = 1.0
-"""The decay of the neighbours: all items of a history speak alike."""
+"""The decay of the neighbours: all items of a history count equally."""
 
 _LADDERS: dict[str, tuple[float, ...]] = {
     "decay": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
@@ -40,17 +40,17 @@ _LADDERS: dict[str, tuple[float, ...]] = {
 }
 _ROUNDS = 2
 _GAIN = 1.002
-"""A step must raise NDCG by so much: less is noise."""
+"""A step must raise NDCG by at least this; less is noise."""
 _TOP = 20
 _A_HISTORY = 1000
-"""About how many items a history adds something to."""
+"""Approximate number of items to which a history contributes."""
 _RECENT = (1 / 8, 1 / 32, 1 / 128)
-"""Half-lives tried for popularity, in parts of the time that the rows span."""
+"""Candidate half-lives of popularity, as fractions of the time span of the rows."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """Histories without each user's last row, and what these rows are."""
+    """Histories without each user's last row, and these rows."""
 
     histories: Sequences
     users: Array
@@ -58,15 +58,15 @@ class Held:
 
 
 def some_users(counts: Array, max_rows: int, rng: np.random.Generator) -> Array:
-    """Users (codes, ascending) of ``counts`` rows each, about ``max_rows`` in all at most: the constants are chosen on
-    theirs."""
+    """Return users (codes, ascending) with about ``max_rows`` rows in all at most, given their ``counts``. The
+    constants are chosen on theirs."""
     order = rng.permutation(len(counts))
     kept = np.sort(order[: max(int(np.searchsorted(np.cumsum(counts[order]), max_rows)), 1)])
     return kept[counts[kept] > 0]
 
 
 def hold_out(seqs: Sequences, users: int, rng: np.random.Generator) -> Held:
-    """The last row of each user, out of the sequences, none of which is empty; of ``users`` users at most."""
+    """Hold out the last row of each of at most ``users`` users, from sequences none of which is empty."""
     last = seqs.starts[1:] - 1
     before = np.ones(len(seqs.items), dtype=np.bool_)
     before[last] = False
@@ -82,7 +82,7 @@ def hold_out(seqs: Sequences, users: int, rng: np.random.Generator) -> Held:
 
 
 def ndcg(held: Held, n_items: int, s: Settings, steps: CSR, near: CSR) -> float:
-    """Mean NDCG of the held-out rows, one relevant item each."""
+    """Return the mean NDCG of the held-out rows, one relevant item each."""
     out = np.empty(len(held.users), dtype=np.int64)
     h, recent = held.histories, recent_scores(held.histories, n_items, s)
     by_recent = np.argsort(-recent, kind="stable")
@@ -100,8 +100,8 @@ def ndcg(held: Held, n_items: int, s: Settings, steps: CSR, near: CSR) -> float:
 
 
 def choose(seqs: Sequences, n_items: int, c: NextItemConfig, timed: bool, rng: np.random.Generator) -> Settings:
-    """The constants that ``c`` leaves open, by the sequences of some users (see :func:`some_users`). ``timed``: times
-    are times, not places in the table."""
+    """Choose the constants that ``c`` leaves open, by the sequences of some users (see :func:`some_users`). ``timed``:
+    the times are real, not table positions."""
     given = {f.name: getattr(c, f.name) for f in dataclasses.fields(Settings) if getattr(c, f.name) is not None}
     best = dataclasses.replace(Settings(), **{k: float(v) for k, v in given.items()})
     held = hold_out(seqs, c.users, rng)
@@ -129,7 +129,7 @@ def choose(seqs: Sequences, n_items: int, c: NextItemConfig, timed: bool, rng: n
 def _climb(
     search: Search, best: Settings, value: float, name: str, ladder: tuple[float, ...]
 ) -> tuple[Settings, float]:
-    """Up or down the ladder from where ``best`` stands, for as long as it gains."""
+    """Move up or down the ladder from the present value for as long as it helps."""
     for way in (1, -1):
         at = int(np.argmin(np.abs(np.array(ladder) - getattr(best, name)))) + way
         moved = False
@@ -146,7 +146,7 @@ def _climb(
 
 
 def _with_recency(search: Search, best: Settings, value: float, held: Held) -> tuple[Settings, float]:
-    """Popularity of late: other half-lives, each at several weights."""
+    """Try recent popularity: other half-lives, each at several weights."""
     times = held.histories.times
     span = float(times.max() - times.min()) / DAY if len(times) else 0.0
     for part in _RECENT:
@@ -159,7 +159,7 @@ def _with_recency(search: Search, best: Settings, value: float, held: Held) -> t
 
 
 class Search:
-    """Values settings; transitions are counted again only where a setting changes them."""
+    """Evaluates settings. Transitions are counted again only if a setting changes them."""
 
     def __init__(self, held: Held, n_items: int, c: NextItemConfig, near: CSR) -> None:
         self.held, self.n_items, self.config, self.near = held, n_items, c, near
@@ -167,7 +167,7 @@ class Search:
         self.steps: CSR | None = None
 
     def value(self, s: Settings) -> float:
-        """NDCG with these settings."""
+        """Return the NDCG with these settings."""
         key = (s.power, s.time_power, s.backward, s.from_power, s.to_power, s.shrink)
         if self.steps is None or key != self.key:
             c = self.config

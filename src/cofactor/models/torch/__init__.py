@@ -1,1 +1,1 @@
-"""Training, folding in and storing a PyTorch module of one's own."""
+"""Train, fold in and store a user's own PyTorch module."""

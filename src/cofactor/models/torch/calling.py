@@ -1,6 +1,6 @@
-"""Calling a module to see what it computes, with nothing left behind: no attribute, no number drawn, nothing printed.
+"""Call a module to see what it computes, with no traces: no attribute changed, no random number drawn, nothing printed.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether it, or a part of it, has a hook."""
+    """Return whether it, or a part of it, has a hook."""
     return any(getattr(m, h, None) for m in module.modules() for h in HOOKS)
 
 
 def plain_look_up(table: Any) -> bool:
-    """Whether a table of embeddings gives its rows as they are, each with the gradient that it gets; of row 0 there
-    may be none, since no training row has that code."""
+    """Return whether an embedding table returns its rows unchanged, each with its full gradient. Row 0 may have no
+    gradient, since no training row has that code."""
     plain = isinstance(table, nn.Embedding) and table.max_norm is None and table.padding_idx in (None, 0)
     return plain and not table.scale_grad_by_freq and not table.sparse
 
 
 def is_usual(p: Tensor) -> bool:
-    """Whether a parameter is one that a kernel can train."""
+    """Return whether a parameter is one that a kernel can train."""
     plain = type(p) is nn.Parameter and p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu"
     return plain and p.dim() in (1, 2) and p.is_contiguous() and not p._backward_hooks
 
 
 def attributes(module: nn.Module) -> list[dict[str, Any]]:
-    """What would show that a call changed the module: its attributes, what lists and dicts among them hold, and the
-    numbers of tensors."""
+    """Return everything that would show that a call changed the module: its attributes, the contents of lists and dicts
+    among them, and the numbers of tensors."""
     return [{k: _held(v) for k, v in vars(m).items() if k != "training"} for m in module.modules()]
 
 
@@ -53,7 +53,7 @@ def _held(value: Any) -> Any:
 
 @contextlib.contextmanager
 def put_back(module: nn.Module) -> Iterator[None]:
-    """Calls inside ``with`` leave the module's attributes as they were, with what lists and dicts hold."""
+    """Restore the module's attributes after the calls inside ``with``, including the contents of lists and dicts."""
     before = [
         (m, dict(vars(m)), {k: v.copy() for k, v in vars(m).items() if type(v) in (list, dict, set)})
         for m in module.modules()
@@ -73,7 +73,7 @@ def put_back(module: nn.Module) -> Iterator[None]:
 
 
 class Quiet:
-    """What calls inside :func:`quietly` did."""
+    """The record of what calls inside :func:`quietly` did."""
 
     said = ""
     changed = False
@@ -85,8 +85,8 @@ class Quiet:
 
 @contextlib.contextmanager
 def quietly(module: nn.Module) -> Iterator[Quiet]:
-    """Calls inside ``with`` leave nothing behind: one thread, torch's generators from a fixed seed and put back at the
-    end, what is printed caught, attributes put back. After it the value says whether there was anything."""
+    """Leave no traces of calls inside ``with``: one thread, torch's generators from a fixed seed and restored at the
+    end, printed text caught, attributes restored. The yielded value then says whether there were any."""
     said, before, quiet = io.StringIO(), attributes(module), Quiet()
     with put_back(module), own_rng(CPU), threads_for(module, 1, CPU, 1), contextlib.redirect_stdout(said):
         seed_rng(0, CPU)

@@ -1,13 +1,13 @@
-"""A module of one's own that is a dot product of embeddings, with or without biases and a sigmoid: found by what it
-computes, however it is written, and trained by the kernel of ``dot-bias`` in place of autograd.
+"""Recognise a user's module that computes a dot product of embeddings, with or without biases and a sigmoid, by its
+outputs, and train it by the kernel of ``dot-bias`` in place of autograd.
 
-:func:`dot_product_of` gives the module weights drawn at random and compares its outputs with the formula: the same
-function of its tables has the same value everywhere. A module with a hook, a buffer, dropout or further parameters is
-left to autograd, and so is one whose ``forward`` may do more than compute (``side_effects.py``). The module and its
-optimizer stay what everybody reads: numbers are copied into the kernel's arrays when a run of batches begins, and back
-at :meth:`FusedDot.flush`.
+:func:`dot_product_of` gives the module random weights and compares its outputs with the formula: the same function of
+its tables has the same value everywhere, however it is written. A module with a hook, a buffer, dropout or further
+parameters is left to autograd, and so is one whose ``forward`` may do more than compute (``side_effects.py``). The
+module and its optimizer stay the public state: numbers are copied into the kernel's arrays when a run of batches
+begins, and back at :meth:`FusedDot.flush`.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PAIRS = 48
 
 
 class DotProduct(NamedTuple):
-    """Names of the parameters: tables of users and of items, biases where there are any; bounds of the sigmoid."""
+    """Parameter names: tables of users and of items, biases if there are any; and the bounds of the sigmoid."""
 
     users: str
     items: str
@@ -54,7 +54,7 @@ class DotProduct(NamedTuple):
 
 
 def dot_product_of(module: nn.Module, sizes: tuple[int, int]) -> DotProduct | None:
-    """What the module is made of; None where it is not a dot product. ``sizes``: rows of its tables."""
+    """Return the parts of the module; None if it is not a dot product. ``sizes``: rows of its tables."""
     parameters = dict(module.named_parameters())
     if not 2 <= len(parameters) <= 4 or next(module.buffers(), None) is not None or not readable(module):
         return None
@@ -67,7 +67,7 @@ def dot_product_of(module: nn.Module, sizes: tuple[int, int]) -> DotProduct | No
     try:
         with quietly(module) as quiet:
             found = _found(module, parameters, sizes)
-    except Exception:  # whatever it wants, it is not two columns of numbers
+    except Exception:  # its input is not two columns of numbers
         return None
     return found if quiet.nothing else None
 
@@ -117,7 +117,7 @@ def _found(module: nn.Module, parameters: dict[str, nn.Parameter], sizes: tuple[
 
 
 def _pairs(sizes: tuple[int, int]) -> Tensor:
-    """Pairs at random, and those at the ends."""
+    """Return random pairs, and the pairs of the first and last rows."""
     ends = torch.tensor([[0, 0], [sizes[0] - 1, sizes[1] - 1], [0, sizes[1] - 1]])
     return torch.cat([torch.stack([torch.randint(n, (PAIRS,)) for n in sizes], 1), ends])
 
@@ -128,7 +128,7 @@ def _outputs(module: nn.Module, weights: dict[str, Tensor], x: Tensor) -> Tensor
 
 
 def formula(found: DotProduct, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    """What a dot product gives for pairs, in float64."""
+    """Return the dot product of pairs, in float64."""
     users, items = x[:, 0], x[:, 1]
     z = (weights[found.users][users].double() * weights[found.items][items].double()).sum(1)
     for name, rows in ((found.user_bias, users), (found.item_bias, items)):
@@ -146,10 +146,10 @@ def _close(out: Tensor, wanted: Tensor, found: DotProduct) -> bool:
 
 
 class FusedDot:
-    """The kernel of ``dot-bias`` at work on such a module. ``codes`` int32: rows of the tables for each rating.
+    """Trains such a module by the kernel of ``dot-bias``. ``codes`` int32: rows of the tables for each rating.
 
-    ``optimizer`` gives the ``AdamRun`` as it is now, None where another rule is wanted. ``loss_of`` names the kernel's
-    loss for the module's range, with the range that it is then trained in; None where the kernel has no such loss.
+    ``optimizer`` returns the present ``AdamRun``, or None if another rule is wanted. ``loss_of`` returns the kernel's
+    loss for the module's range, with the range for training; None if the kernel has no such loss.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class FusedDot:
         self.known: Any = None
 
     def begin(self, batch_size: int) -> bool:
-        """Take the module's numbers; False where it has to be trained by autograd."""
+        """Read the module's numbers. Returns False if autograd must train it."""
         if self.lagging:
             return True
         run = self.optimizer()
@@ -195,7 +195,7 @@ class FusedDot:
         return True
 
     def _still(self) -> bool:
-        """Whether the module with its present weights gives what the formula gives."""
+        """Return whether the module with its present weights agrees with the formula."""
         assert self.found is not None
         weights = {n: p.detach() for n, p in self.module.named_parameters()}
         if not all(is_usual(p) for p in self.module.parameters()) or set(weights) != set(self.found.names):
@@ -229,7 +229,7 @@ class FusedDot:
         self.fade = run.rule.sqr_mom ** np.arange(steps, dtype=np.float64)
 
     def train(self, rows: Array, hyper: Hyper) -> Array:
-        """Train consecutive batches, after :meth:`begin`; their losses."""
+        """Train consecutive batches, after :meth:`begin`. Returns their losses."""
         run, n, bs = self.run, len(hyper.lr), hyper.batch_size
         if run is None or self.loss is None or len(rows) != n * bs or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {bs}")

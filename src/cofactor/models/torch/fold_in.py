@@ -1,10 +1,10 @@
-"""Users that a module was not trained with: find its user tables, put other rows in their place, solve for those rows.
+"""Fold in users that a module was not trained with: find its user tables, replace their rows, solve for these rows.
 
-A *table* of a side is a parameter with one row for each user (or item) of which a prediction reads that user's row
-alone. It is found by looking where gradients arrive, so it does not matter how the module is written. A *state* is one
-user's rows of all user tables, flattened and joined: (d,).
+A *table* of a side is a parameter with one row for each user (or item), where a prediction reads only that user's row.
+Tables are found from where gradients arrive, so it does not matter how the module is written. A *state* is one user's
+rows of all user tables, flattened and joined: (d,).
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ Array = NDArray[Any]
 
 
 class Prior(NamedTuple):
-    """Where users' states lie: mean (d,) and the root of their covariance (d, d)."""
+    """The prior of users' states: mean (d,) and the root of their covariance (d, d)."""
 
     mean: Tensor
     root: Tensor
 
 
 STEPS = 6
-"""Gauss-Newton steps at most."""
+"""Maximal number of Gauss-Newton steps."""
 TOLERANCE = 1e-3
-"""A history is solved when a step lowers its objective by less than this part of it."""
+"""A history is solved when a step lowers its objective by less than this fraction."""
 PRIOR_ROWS = 10_000
-"""The prior of a user's rows is taken from this many users at most."""
+"""Maximal number of users behind the prior of a user's rows."""
 SHRINK = 1.0
 """Weight of the prior, in units of the training loss."""
 
 
 def tables(module: nn.Module, sizes: tuple[int, int], side: int) -> list[str]:
-    """Names of the parameters that are tables of a side (0 users, 1 items); ``sizes`` are the rows of both sides."""
+    """Return the names of the parameters that are tables of a side (0 users, 1 items). ``sizes``: the numbers of rows
+    of both sides."""
     rows, others = sizes[side], sizes[1 - side]
     found = {n: p for n, p in module.named_parameters() if p.dim() and len(p) == rows and p.requires_grad}
     if not found or rows < 2:
@@ -76,13 +77,13 @@ def tables(module: nn.Module, sizes: tuple[int, int], side: int) -> list[str]:
 
 
 def table_rows(module: nn.Module, names: list[str], rows: Tensor) -> Tensor:
-    """States (len(rows), d) of these rows of the tables."""
+    """Return the states (len(rows), d) of these rows of the tables."""
     parameters = dict(module.named_parameters())
     return torch.cat([parameters[name].detach()[rows].reshape(len(rows), -1) for name in names], 1)
 
 
 def substituted(module: nn.Module, names: list[str], states: Tensor) -> dict[str, Tensor]:
-    """The tables with ``states`` (B, d) as their rows, for ``functional_call``."""
+    """Return the tables with ``states`` (B, d) as their rows, for ``functional_call``."""
     parameters, parts, start = dict(module.named_parameters()), {}, 0
     for name in names:
         shape = parameters[name].shape[1:]
@@ -93,19 +94,19 @@ def substituted(module: nn.Module, names: list[str], states: Tensor) -> dict[str
 
 
 def with_mean_rows(module: nn.Module, names: list[str], offset: int) -> dict[str, Tensor]:
-    """The tables with one more row at their end: the mean of the rows from ``offset`` on."""
+    """Return the tables with one more row at their end: the mean of the rows from ``offset`` on."""
     parameters = dict(module.named_parameters())
     whole = {name: parameters[name].detach() for name in names}
     return {n: torch.cat([t, t[offset:].mean(0, keepdim=True)]) for n, t in whole.items()}
 
 
 def caller(module: nn.Module, replaced: dict[str, Tensor]) -> Callable[[Tensor], Any]:
-    """The module with some parameters replaced, as a function of x."""
+    """Return the module with some parameters replaced, as a function of x."""
     return lambda x: functional_call(module, replaced, (x,), tie_weights=False)
 
 
 def score_states(module: nn.Module, names: list[str], states: Tensor, n_items: int, offset: int, block: int) -> Tensor:
-    """Scores (B, n_items) for users with these states."""
+    """Return the scores (B, n_items) of users with these states."""
     call = caller(module, substituted(module, names, states))
     items = torch.arange(n_items, device=states.device) + offset
     out = torch.empty(len(states), n_items, device=states.device)
@@ -118,12 +119,12 @@ def score_states(module: nn.Module, names: list[str], states: Tensor, n_items: i
 
 
 def exact(device: torch.device) -> torch.dtype:
-    """What small systems are solved in: float64 where the device has it."""
+    """Return the type for solving small systems: float64 if the device has it."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def prior(module: nn.Module, names: list[str], offset: int, n_users: int) -> Prior:
-    """Mean and Cholesky root of the covariance of the trained users' states."""
+    """Return the mean and Cholesky root of the covariance of the trained users' states."""
     device = next(module.parameters()).device
     some = torch.linspace(0, n_users - 1, min(n_users, PRIOR_ROWS), device=device).long() + offset
     with threads_for(module, 1, device, None):
@@ -147,10 +148,10 @@ def fold_in(
     noise: float,
     block: int,
 ) -> Tensor:
-    """States (B, d) that fit these histories, all else held fixed.
+    """Return the states (B, d) that fit these histories, with all else fixed.
 
-    The loss over a history plus a normal prior (that of the trained users), weighted by the training loss ``noise``;
-    minimised by Gauss-Newton steps, each history with its own damping and end. A history without entries gets the mean.
+    Each minimises the loss over a history plus a normal prior (that of the trained users), weighted by the training
+    loss ``noise``, by Gauss-Newton steps with its own damping and end. A history without entries gets the mean.
     """
     mean, root = before
     z = torch.zeros(histories.n_rows, len(mean), dtype=mean.dtype, device=mean.device)
@@ -177,7 +178,7 @@ def _solve(
     mean: Tensor,
     root: Tensor,
 ) -> Tensor:
-    """Whitened states z (stop - start, d) of a block of histories; a state is ``mean + root z``."""
+    """Return whitened states z (stop - start, d) of a block of histories. A state is ``mean + root z``."""
     device = mean.device
     lo, hi = int(histories.indptr[start]), int(histories.indptr[stop])
     counts = torch.from_numpy(np.diff(histories.indptr[start : stop + 1])).to(device)
@@ -224,7 +225,8 @@ def _solve(
 def _expand(
     module: nn.Module, names: list[str], states: Tensor, owner: Tensor, x: Tensor, y: Tensor, loss: Loss
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """For each entry: its loss, the slope and curvature of that, the gradient of the prediction by the state."""
+    """Return, for each entry, its loss, the slope and curvature of the loss, and the gradient of the prediction by the
+    state."""
     with torch.enable_grad():
         each = states.float()[owner].requires_grad_()
         out = flat_output(functional_call(module, substituted(module, names, each), (x,), tie_weights=False), len(x))
@@ -245,12 +247,12 @@ def _expand(
 
 
 def _each(loss: Loss, at: Tensor, y: Tensor) -> Tensor:
-    """The loss of every entry by itself."""
+    """Return the loss of each entry."""
     if loss in NAMED_LOSSES.values():
         each: Tensor = loss(at, y, reduction="none")  # type: ignore[call-arg]
         return each
     try:
         found: Tensor = torch.vmap(lambda a, b: loss(a[None], b[None]))(at, y)
         return found
-    except Exception:  # a loss that vmap cannot take
+    except Exception:  # a loss that vmap does not support
         return torch.stack([loss(a[None], b[None]) for a, b in zip(at, y)])

@@ -1,9 +1,9 @@
-"""Functions of torch that are made of simpler ones: activations, norms, similarities.
+"""Functions of torch that consist of simpler ones: activations, norms, similarities.
 
-``functions.py`` writes down the simpler ones in their place, and compares what they give with the function's own value.
-Each has the name and the arguments of the function that it stands for.
+``functions.py`` records the simpler ones in their place, and compares the result with the function's own value. Each
+has the name and the arguments of the function that it replaces.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations

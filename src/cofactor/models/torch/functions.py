@@ -1,9 +1,9 @@
-"""What functions of torch become when a module is written down (``tracer.py``): operations on columns of values.
+"""How each function of torch is recorded when a module is traced (``tracer.py``): as operations on columns of values.
 
-A handler is called with the tracer, the function, and the function's own arguments; it gives the function's result, and
-remembers what that holds. :class:`NotKnown` where the kernel has nothing like it.
+A handler is called with the tracer, the function, and the function's own arguments. It returns the function's result,
+and records what that contains. It raises :class:`NotKnown` if the kernel has no equivalent.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _embedding(tracer: Tracer, func: Any, rows: Any, table: Any, *rest: Any, **m
             rest = rest[1:]
     more.pop("norm_type", None)
     values = [*rest, *more.values()]
-    if func is not torch.embedding and len(rest) > 2:  # the norm's type says nothing without a norm
+    if func is not torch.embedding and len(rest) > 2:  # without a norm, its type does not matter
         values = [*rest[:2], *rest[3:], *more.values()]
     if not all(v is None or v is False for v in values):
         raise NotKnown("padding, norms")
@@ -69,7 +69,7 @@ def _index_select(tracer: Tracer, func: Any, table: Any, dim: Any, rows: Any) ->
 
 
 def _linear(tracer: Tracer, func: Any, input: Any, weight: Any, bias: Any = None, turned: bool = False) -> Tensor:
-    """``turned``: weights (inputs, outputs)."""
+    """Record a linear layer. ``turned``: weights are (inputs, outputs)."""
     found = tracer.value_of(input)
     x = tracer.one(found.pieces, whole=False)
     if input.dim() != 2 or weight.dim() != 2 or not found.rows:
@@ -143,7 +143,7 @@ def _tanh(tracer: Tracer, func: Any, input: Any) -> Tensor:
 
 
 def _mapped(function: int) -> Any:
-    """A function number by number that the kernel has."""
+    """Return a handler for an elementwise function of the kernel."""
 
     def handler(tracer: Tracer, func: Any, input: Any) -> Tensor:
         changed = input if func.__name__.endswith("_") and not func.__name__.endswith("__") else None
@@ -260,7 +260,7 @@ def _sum(tracer: Tracer, func: Any, input: Any, dim: Any = None, keepdim: Any = 
 
 
 def _sum_of_batch(tracer: Tracer, func: Any, input: Any, dim: Any, keepdim: bool, apart: list[int]) -> Tensor:
-    """A sum, or a mean, over the rows of the batch and over ``apart``, dimensions of a row."""
+    """Record a sum, or a mean, over the rows of the batch and over ``apart``, dimensions of a row."""
     if func.__name__ == "prod" or keepdim:
         raise NotKnown("sum over rows")
     out = func(input) if dim is None else func(input, dim=dim)
@@ -272,7 +272,7 @@ def _sum_of_batch(tracer: Tracer, func: Any, input: Any, dim: Any, keepdim: bool
 
 
 def _compared(tracer: Tracer, func: Any, input: Any, other: Any) -> Tensor:
-    """1 where a comparison holds, 0 elsewhere."""
+    """Record 1 where a comparison holds, 0 elsewhere."""
     out, name = func(input, other), func.__name__.strip("_")
     name = {"greater": "gt", "less": "lt", "greater_equal": "ge", "less_equal": "le"}.get(name, name)
     a, b = (t.float() if isinstance(t, Tensor) else t for t in (input, other))
@@ -295,7 +295,7 @@ def _not(tracer: Tracer, func: Any, input: Any) -> Tensor:
 
 
 def _matmul(tracer: Tracer, func: Any, a: Any, b: Any) -> Tensor:
-    """A linear layer, or row by row the products of small matrices."""
+    """Record a linear layer, or the products of small matrices row by row."""
     if id(b) in tracer.parameters and id(b) not in tracer.known and isinstance(a, Tensor) and a.dim() == b.dim() == 2:
         return _linear(tracer, func, a, b, turned=True)
     left, right = tracer.value_of(a), tracer.value_of(b)
@@ -315,7 +315,7 @@ def _matmul(tracer: Tracer, func: Any, a: Any, b: Any) -> Tensor:
 
 
 def _einsum(tracer: Tracer, func: Any, equation: Any, *operands: Any) -> Tensor:
-    """Products of what the letters join, summed over those that the result lacks."""
+    """Record products over the joined letters, summed over those that the result lacks."""
     operands = tuple(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     inputs, arrow, wanted = str(equation).replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -388,7 +388,7 @@ def _arithmetic(tracer: Tracer, func: Any, a: Any, b: Any, alpha: Any = 1) -> Te
 
 
 def _number(tracer: Tracer, t: Any) -> Any:
-    """A tensor of one number that stays is that number."""
+    """Return the number of a constant tensor with a single number, and any other tensor unchanged."""
     if not isinstance(t, Tensor) or t.numel() != 1 or t.requires_grad or t.dim() > 1:
         return t
     alone = id(t) not in tracer.known and id(t) not in tracer.whole
@@ -396,7 +396,7 @@ def _number(tracer: Tracer, t: Any) -> Any:
 
 
 def _with_number(name: str, number: Any) -> tuple[float, float]:
-    """What it is to add, subtract, multiply or divide by a number: a factor and what is added."""
+    """Return an operation with a number (add, subtract, multiply or divide) as a factor and an addend."""
     if isinstance(number, bool) or not isinstance(number, (int, float, np.floating, np.integer)):
         raise NotKnown("a number")
     c = float(number)
@@ -404,7 +404,7 @@ def _with_number(name: str, number: Any) -> tuple[float, float]:
 
 
 def _shifted(tracer: Tracer, a: Any, b: Any) -> Piece | None:
-    """A parameter added to every row; None where it is something else."""
+    """Record a parameter that is added to every row; return None if it is something else."""
     pair = (a, b) if id(b) in tracer.parameters else (b, a)
     t, p = pair
     if id(p) not in tracer.parameters or id(p) in tracer.known or id(t) not in tracer.known or p.dim() > 1:
@@ -429,7 +429,7 @@ def _same(tracer: Tracer, func: Any, input: Any, *args: Any, **kwargs: Any) -> T
 
 
 def _composed(formula: Callable[..., Tensor]) -> Any:
-    """A function that is made of others, which are written down in its place."""
+    """Return a handler for a function that consists of others, which are recorded in its place."""
     signature = inspect.signature(formula)
 
     def handler(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Tensor:

@@ -1,10 +1,10 @@
-"""Training a module of one's own by the kernel of ``kernels/tape.py`` in place of autograd: the same arithmetic.
+"""Train a user's module by the kernel of ``kernels/tape.py`` in place of autograd, with the same arithmetic.
 
-The module and its optimizer stay what everybody reads. :class:`FusedModule` copies their numbers into the kernel's
-arrays when a run of batches begins, and back at :meth:`FusedModule.flush`. Each time it looks again at what the module
-computes (``trace.py``).
+The module and its optimizer stay the public state. :class:`FusedModule` copies their numbers into the kernel's arrays
+when a run of batches begins, and back at :meth:`FusedModule.flush`. Each time it checks again what the module computes
+(``trace.py``).
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from cofactor.models.torch.trace import OwnLoss, loss_program_of, program_of
 
 Array = NDArray[Any]
 MOST = 1 << 28
-"""Floats of padded tables: beyond this the kernel would ask for several gigabytes."""
+"""Maximal number of floats in padded tables: beyond this the kernel would need several gigabytes."""
 KernelLoss = tuple[str, tuple[float, float] | None]
 LossOf = Callable[[tuple[float, float] | None], KernelLoss | None]
 
 
 class FusedModule:
-    """The kernel at work on a module. ``codes``: int32 arrays, the columns of x.
+    """Trains a module by the kernel. ``codes``: int32 arrays, the columns of x.
 
-    ``optimizer`` gives the ``AdamRun`` as it is now, None where another rule is wanted. ``loss_of`` names the kernel's
-    loss for the module's range, with the range that it is then trained in; None where the kernel has no such loss.
-    Then ``own`` is written down with the module.
+    ``optimizer`` returns the present ``AdamRun``, or None if another rule is wanted. ``loss_of`` returns the kernel's
+    loss for the module's range, with the range for training; None if the kernel has no such loss. In that case ``own``
+    is traced with the module.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class FusedModule:
     # ---- between the module and the arrays
 
     def begin(self, batch_size: int) -> bool:
-        """Take the module's numbers; False where it has to be trained by autograd."""
+        """Read the module's numbers. Returns False if autograd must train it."""
         if self.lagging:
             return True
         run = self.optimizer()
@@ -86,7 +86,7 @@ class FusedModule:
         return True
 
     def _looked_at(self, x: Tensor, rows: Array) -> tuple[Program | None, KernelLoss | None]:
-        """What the module computes for rows of the data, and the kernel's loss; or both in one."""
+        """Return the program of the module for rows of the data, and the kernel's loss; or both in one program."""
         if any(self.loss_of(y_range) is not None for y_range in (None, (0.0, 1.0))):
             program = program_of(self.module, x)
             loss = None if program is None else self.loss_of(program.y_range)
@@ -97,7 +97,7 @@ class FusedModule:
         return loss_program_of(self.module, x, torch.from_numpy(rows), self.own), ("own", None)
 
     def _some_rows(self, batch_size: int) -> Array:
-        """Rows of the data, as many as a batch has."""
+        """Return as many rows of the data as a batch has."""
         n = self.codes.shape[1]
         return np.linspace(0, n - 1, min(n, batch_size)).astype(np.int64)
 
@@ -124,7 +124,7 @@ class FusedModule:
         return True
 
     def _part(self, table: Table, program: Program, n: int) -> tuple[int, int]:
-        """The rows of a parameter that are this table's: those up to the next one's first."""
+        """Return the rows of a parameter that belong to this table: those up to the next table's first row."""
         starts = sorted({t.shift for t in program.tables if t.name == table.name})
         at = starts.index(table.shift)
         return 0 if at == 0 else table.shift, starts[at + 1] if at + 1 < len(starts) else n
@@ -137,7 +137,7 @@ class FusedModule:
         for head, t in zip(heads, self.order):
             (name, _, width, shift), (start, end) = program.tables[t], self.parts[t]
             n, stride = end - start, padded(width)
-            if last == (name, shift):  # the same table, looked up by another column
+            if last == (name, shift):  # the same table, indexed by another column
                 head[:] = heads[self.order.index(t) - 1]
             else:
                 base = -(-base // stride)  # a table begins at a multiple of its own stride
@@ -156,7 +156,7 @@ class FusedModule:
         self._lay_out(program, run)
 
     def _lay_out(self, program: Program, run: AdamRun) -> None:
-        """The plan of the operations, and where each parameter stands."""
+        """Plan the operations, and the position of each parameter."""
         strides = [padded(width) for width in program.widths]
         places = np.concatenate([[0], np.cumsum(strides)]).tolist()
         owners = _owners(program)
@@ -167,13 +167,13 @@ class FusedModule:
         at = 0
         for name in (*heavy, *light):
             starts[name], at = at, at + sizes[name]
-        spare = 2 * max(strides)  # zeros, for what has no shift
+        spare = 2 * max(strides)  # zeros, for layers without a shift
         same = [op for op in program.ops if op.kind == kernel.FIXED and op.names == (None,)]
         at = total + spare
         for op in same:
             starts[f"={op.value}"], at = at, at + padded(len(op.numbers))
         again, places_of = list[tuple[int, int, int]](), dict[str, list[int]]()
-        for name, _, size in owners:  # each use has a place of its own, the first one that of the parameter
+        for name, _, size in owners:  # each use has its own position; the first is that of the parameter
             if name in places_of:
                 again.append((at, starts[name], size))
                 places_of[name].append(at)
@@ -224,14 +224,14 @@ class FusedModule:
         self.sizes = places[-1], max(strides), stats, turned
 
     def _rows(self, t: int) -> tuple[Array, Array, Array]:
-        """Views of a table: weights, m and the root of v."""
+        """Return views of a table: weights, m and the root of v."""
         n, base, _, width, lanes, _ = self.tables.heads[self.order.index(t)].tolist()
         at, size, stride = base * 16 * lanes, n * 16 * lanes, 16 * lanes
         ms = self.tables.ms[2 * at : 2 * (at + size)].reshape(n, 2, stride)
         return self.tables.w[at : at + size].reshape(n, stride)[:, :width], ms[:, 0, :width], ms[:, 1, :width]
 
     def _views(self) -> Iterable[tuple[Array, Tensor]]:
-        """Parts of the flat arrays, and the tensors that they stand for."""
+        """Yield parts of the flat arrays, and the tensors that they represent."""
         run = self.run
         for name, shape, size in _owners(self.program):
             i, start = self.place[name], self.starts[name]
@@ -247,7 +247,7 @@ class FusedModule:
             yield self.dense.running[start : start + width], buffers[name]
 
     def _take(self) -> None:
-        """Weights and moments of the module into the arrays."""
+        """Copy weights and moments of the module into the arrays."""
         run = self.run
         for t, (table, part) in enumerate(zip(self.program.tables, self.parts)):
             i = self.place[table.name]
@@ -290,7 +290,7 @@ class FusedModule:
     # ---- training
 
     def train(self, rows: Array, hyper: Hyper) -> Array:
-        """Train consecutive batches, after :meth:`begin`; their losses."""
+        """Train consecutive batches, after :meth:`begin`. Returns their losses."""
         run, n, bs = self.run, len(hyper.lr), hyper.batch_size
         if len(rows) != n * bs or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {bs}")
@@ -321,9 +321,12 @@ class FusedModule:
 
 
 def _owners(program: Program) -> list[tuple[str, tuple[int, ...], int]]:
-    """Each parameter that is not a table: its name, its shape ((inputs, outputs) of weights), and the numbers that it
-    takes. Of a normalisation the scale follows the shift. Weights that are (inputs, outputs) in the module too have a
-    shape of three."""
+    """Return each parameter that is not a table: its name, its shape ((inputs, outputs) for weights), and its number of
+    elements.
+
+    The scale of a normalisation follows its shift. Weights that are (inputs, outputs) in the module too have a shape of
+    three.
+    """
     found: list[tuple[str, tuple[int, ...], int]] = []
     for op in program.ops:
         width = program.widths[op.value]

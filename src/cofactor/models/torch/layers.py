@@ -1,6 +1,6 @@
 """Layers for recommenders in PyTorch: embeddings, a sigmoid with a range, the notebook's two networks, flat losses.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Module(nn.Module):
         new = super().__new__(cls)
         nn.Module.__init__(new)
         new.__dict__["_made_with"] = [list(args), kwargs]
-        """The arguments: a file that holds no code can say them."""
+        """The arguments, which a file without code can store."""
         return new
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Module(nn.Module):
 
 
 class Embedding(nn.Embedding):
-    """An embedding that starts from a normal of sd ``std``, cut at two sd."""
+    """An embedding whose initial values are normal with sd ``std``, cut at two sd."""
 
     def __init__(self, ni: int, nf: int, std: float = INIT_SD) -> None:
         super().__init__(check_int("the number of rows of an Embedding", ni), check_int("the number of factors", nf))
@@ -48,7 +48,7 @@ class Embedding(nn.Embedding):
 
 
 def sigmoid_range(x: Tensor, low: float, high: float) -> Tensor:
-    """A sigmoid between ``low`` and ``high``."""
+    """Return a sigmoid between ``low`` and ``high``."""
     try:
         scaled = torch.sigmoid(x) * (high - low)
     except TypeError:
@@ -70,7 +70,7 @@ class SigmoidRange(Module):
 
 
 class EmbeddingDotBias(Module):
-    """Dot product of a user's and an item's embedding plus their biases, in a sigmoid where there is a range."""
+    """The dot product of a user's and an item's embedding plus their biases, in a sigmoid if there is a range."""
 
     classes: Any = None
     user: Any = None
@@ -98,7 +98,7 @@ class EmbeddingDotBias(Module):
         item: str | None = None,
         y_range: tuple[float, float] | None = None,
     ) -> EmbeddingDotBias:
-        """A model with a row for each class; :meth:`bias` and :meth:`weight` then look rows up by class."""
+        """Return a model with one row for each class. :meth:`bias` and :meth:`weight` then look rows up by class."""
         names = list(classes)
         user, item = user or names[0], item or names[1]
         model = cls(n_factors, len(classes[user]), len(classes[item]), y_range)
@@ -106,22 +106,22 @@ class EmbeddingDotBias(Module):
         return model
 
     def bias(self, arr: Sequence[Any], is_item: bool = True) -> Tensor:
-        """The biases of these items (or users), by id; of one alone, a number."""
+        """Return the biases of these items (or users), by id; for a single id, a number."""
         table = self.i_bias if is_item else self.u_bias
         return table.weight.detach()[self._index(arr, is_item)].cpu().squeeze()
 
     def weight(self, arr: Sequence[Any], is_item: bool = True) -> Tensor:
-        """The factors of these items (or users), by id."""
+        """Return the factors of these items (or users), by id."""
         table = self.i_weight if is_item else self.u_weight
         return table.weight.detach()[self._index(arr, is_item)].cpu()
 
     def _get_idx(self, entities: Sequence[Any], is_item: bool = True) -> Tensor:
-        """The rows of these items (or users) in the tables, under the name that notebooks call."""
+        """Return the rows of these items (or users) in the tables, under the name that notebooks call."""
         return self._index(entities, is_item).cpu()
 
     def _index(self, arr: Sequence[Any], is_item: bool) -> Tensor:
         if self.classes is None:
-            raise AttributeError("this model knows no ids; make it with EmbeddingDotBias.from_classes")
+            raise AttributeError("this model has no ids; create it with EmbeddingDotBias.from_classes")
         classes = self.classes[self.item if is_item else self.user]
         codes = {c: i for i, c in enumerate(classes)}
         missing = [a for a in arr if a not in codes]
@@ -156,7 +156,7 @@ class LinBnDrop(nn.Sequential):
 
 
 class EmbeddingNN(Module):
-    """User and item embeddings, joined, through a multi-layer perceptron.
+    """User and item embeddings, joined and passed through a multi-layer perceptron.
 
     ``emb_szs`` gives (rows, width) of both tables, ``layers`` the hidden widths, ``ps`` the dropout after each of them,
     ``embed_p`` that of the joined embeddings. Each hidden layer is linear, ReLU, batch norm, dropout.
@@ -200,7 +200,7 @@ class EmbeddingNN(Module):
 class FlatLoss:
     """A loss of PyTorch on flattened predictions and targets.
 
-    ``turns`` is the function that turns outputs into predictions, None where they are predictions already.
+    ``turns`` is the function that converts outputs to predictions, None if they are predictions already.
     """
 
     def __init__(self, func: Any, turns: Callable[[Tensor], Tensor] | None = None) -> None:
@@ -208,11 +208,11 @@ class FlatLoss:
         self.turns = turns
 
     def activation(self, x: Tensor) -> Tensor:
-        """Outputs as predictions."""
+        """Return outputs as predictions."""
         return x if self.turns is None else self.turns(x)
 
     def decodes(self, x: Tensor) -> Tensor:
-        """Predictions as decisions."""
+        """Return predictions as decisions."""
         return x
 
     @property
@@ -277,7 +277,8 @@ class BCEWithLogitsLossFlat(FlatLoss):
 
 
 def activation_of(loss: Any) -> Callable[[Tensor], Tensor] | None:
-    """What turns outputs into predictions under this loss; None where they are predictions already."""
+    """Return the function that converts outputs to predictions under this loss; None if they are predictions
+    already."""
     found: Callable[[Tensor], Tensor] | None = getattr(
         loss, "turns" if isinstance(loss, FlatLoss) else "activation", None
     )

@@ -1,13 +1,13 @@
-"""Embedding tables of any module, read and trained by rows while they are only read by rows.
+"""Embedding tables of any module, read and trained by rows as long as they are only read by rows.
 
-The gradient of ``table[x]`` is dense: zeros as large as the table, into which a few rows are added, and Adam then moves
-every row. For a batch of 64 that is most of the work. While a run goes on, a large parameter is a
-:class:`LazyParameter`: a look-up by whole numbers (``table[x]``, ``F.embedding``, ``index_select``) gives the rows as
-they would be now (``kernels/lazy_rows.py``), with a gradient of their own, and the optimizer steps these rows alone.
-Any other use of the parameter brings it up to date and makes it a plain one again, in the middle of a batch too, so
-that it does not matter how the module is written.
+The gradient of ``table[x]`` is dense: a few rows are added to zeros as large as the table, and Adam then moves every
+row. For a batch of 64 that is most of the work. During a run, a large parameter is a :class:`LazyParameter`: a look-up
+by whole numbers (``table[x]``, ``F.embedding``, ``index_select``) returns the up-to-date rows
+(``kernels/lazy_rows.py``) with their own gradient, and the optimizer steps only these rows. Any other use of the
+parameter brings it up to date and makes it plain again, even in the middle of a batch, so it does not matter how the
+module is written.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from cofactor.kernels import lazy_rows as kernel
 Array = NDArray[Any]
 
 LEAST = 1 << 18
-"""Numbers in a table from which rows alone are faster than all of them (measured; below, autograd's look-up is)."""
+"""Size of a table from which stepping single rows is faster (measured; below it autograd's look-up is)."""
 STEPS = 1024
-"""Steps between two times that every row is brought up to date."""
+"""Number of steps after which every row is brought up to date."""
 FAINT = 1e-30
 """As ``FAINT`` of ``dot_bias/epoch.py``: a decay since the last flush below this calls for the next one."""
 
@@ -40,7 +40,7 @@ HARMLESS = {
     *(Tensor.size, Tensor.dim, Tensor.numel, Tensor.__len__, Tensor.__hash__, Tensor.is_floating_point),
     torch.is_floating_point,
 }
-"""What asks a parameter nothing about its numbers."""
+"""Functions that do not read the numbers of a parameter."""
 _ROWS_OF = {Tensor.__getitem__, F.embedding, torch.embedding, torch.index_select, Tensor.index_select}
 
 
@@ -64,7 +64,7 @@ class LazyParameter(_Parameter):  # type: ignore[misc]
 
 
 def _lazy(found: Any) -> Iterable[LazyParameter]:
-    """The lazy parameters among arguments."""
+    """Yield the lazy parameters among arguments."""
     if isinstance(found, LazyParameter):
         yield found
     elif isinstance(found, dict):
@@ -75,7 +75,7 @@ def _lazy(found: Any) -> Iterable[LazyParameter]:
 
 
 def _looked_up(func: Any, args: Any, kwargs: Any) -> Tensor | None:
-    """The rows that a look-up asks for; None where it asks for anything else."""
+    """Return the rows that a look-up asks for; None if it asks for anything else."""
     rest: list[Any]
     if func is Tensor.__getitem__:
         table, rows, rest = args[0], args[1], []
@@ -96,7 +96,7 @@ def _looked_up(func: Any, args: Any, kwargs: Any) -> Tensor | None:
 
 
 def eligible(p: Any) -> bool:
-    """Whether a parameter may be a table: float32 on the CPU, in one piece, large, of one or two dimensions."""
+    """Return whether a parameter may be a table: float32 on the CPU, contiguous, large, of one or two dimensions."""
     return (
         type(p) is nn.Parameter
         and p.requires_grad
@@ -112,12 +112,12 @@ def eligible(p: Any) -> bool:
 
 
 def readable(module: nn.Module) -> bool:
-    """Whether all code of a module runs in Python, where look-ups can be seen."""
+    """Return whether all code of a module runs in Python, where look-ups are visible."""
     return not any(isinstance(m, torch.jit.ScriptModule) or hasattr(m, "_orig_mod") for m in module.modules())
 
 
 class Table:
-    """The numbers of one parameter and its moments as the kernel has them, and what a batch has read of it."""
+    """The numbers of one parameter and its moments in the kernel's form, and what a batch has read of it."""
 
     def __init__(self, p: Any, m: Tensor, v: Tensor, steps: int, b2: float, eps: float) -> None:
         n, width = len(p), p.numel() // len(p)
@@ -134,22 +134,22 @@ class Table:
         self.past[[0, 1, 4], 0] = 1
         self.fade = b2 ** np.arange(STEPS + 1, dtype=np.float64)
         self.seen: list[tuple[Array, Tensor]] = []
-        """Look-ups of the batch under way: which rows, and the leaf that gathers their gradient."""
+        """Look-ups of the current batch: the rows, and the leaf that gathers their gradient."""
         p.__class__ = LazyParameter
         p.table = self
 
     @property
     def left(self) -> bool:
-        """Whether the parameter is a plain one again."""
+        """Whether the parameter is plain again."""
         return type(self.p) is not LazyParameter
 
     def look_up(self, rows: Tensor) -> Tensor | None:
-        """The rows as they are now; None where they cannot be had."""
+        """Return the up-to-date rows; None if that is not possible."""
         if rows.dtype != torch.int64 or rows.device.type != "cpu" or rows.requires_grad:
             return None
         try:
             flat = np.ascontiguousarray(rows.numpy()).reshape(-1)
-        except (RuntimeError, TypeError):  # a tensor that stands for others (vmap)
+        except (RuntimeError, TypeError):  # a tensor that represents others (vmap)
             return None
         out = np.empty((len(flat), self.width), np.float32)
         w, ms, last, mask, past, fade, clock = (
@@ -164,10 +164,10 @@ class Table:
             return found
         found.requires_grad_()
         self.seen.append((flat, found))
-        return found.clone()  # what a module does to it in place must not happen to a leaf
+        return found.clone()  # a module may change it in place, which is not allowed for a leaf
 
     def step(self, lr: float, mom: float, decay: float) -> bool:
-        """One step by the gradients of the batch; False where the parameter is left to a dense step."""
+        """Make one step with the gradients of the batch. Returns False if the parameter needs a dense step."""
         seen, self.seen = [(rows, leaf.grad) for rows, leaf in self.seen if leaf.grad is not None], []
         if self.left:
             self._spread(seen)
@@ -190,14 +190,14 @@ class Table:
         return True
 
     def _spread(self, seen: list[tuple[Array, Tensor]]) -> None:
-        """Gradients of rows into the parameter's own."""
+        """Add gradients of rows to the parameter's own gradient."""
         for rows, grad in seen:
             if self.p.grad is None:
                 self.p.grad = torch.zeros_like(self.p)
             self.p.grad.index_add_(0, torch.from_numpy(rows), grad.reshape(len(rows), *self.tail))
 
     def leave(self) -> None:
-        """Bring the parameter and its moments up to date, and make it a plain one."""
+        """Bring the parameter and its moments up to date, and make it plain again."""
         if self.left:
             return
         self.p.__class__ = nn.Parameter

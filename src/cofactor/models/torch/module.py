@@ -1,6 +1,6 @@
 """Any PyTorch module as a model of cofactor: trained by the same loop, evaluated, folded in, saved.
 
-The module takes int64 ``x`` (batch, 2) of user and item numbers and gives one prediction a row. Importing this file
+The module takes int64 ``x`` (batch, 2) of user and item numbers and returns one prediction per row. Importing this file
 does not import torch; using it does.
 """
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 _NO_LOSS = (
-    "this module was trained with a loss of your own, which a file does not hold; "
-    "give it: TorchModule.from_state(config, state, module=..., loss=...)"
+    "this module was trained with a loss of your own, which a file cannot hold; give it:"
+    " TorchModule.from_state(config, state, module=..., loss=...)"
 )
 BLOCK = 65_536
-"""Rows of one forward pass outside training."""
+"""Number of rows in one forward pass outside training."""
 
 
 class Parts(NamedTuple):
@@ -46,14 +46,14 @@ class Parts(NamedTuple):
 
 @functools.cache
 def parts() -> Parts:
-    """Loaded when first used, since PyTorch is an extra and takes a second to load."""
+    """Import them on first use, since PyTorch is an extra and takes a second to import."""
     from cofactor.models.torch import fold_in, layers, optim, stepper
 
     return Parts(fold_in, layers, optim, stepper)
 
 
 def need_torch(purpose: str) -> Any:
-    """The torch package; MissingExtraError where it is not installed."""
+    """Return the torch package. Raises MissingExtraError if it is not installed."""
     try:
         import torch
     except ImportError:
@@ -62,7 +62,7 @@ def need_torch(purpose: str) -> Any:
 
 
 def best_device() -> torch.device:
-    """A CUDA GPU where there is one, else the CPU (Apple's ``mps`` only when asked for: batches this small are faster
+    """Return a CUDA GPU if there is one, else the CPU (Apple's ``mps`` only on request: batches this small are faster
     on the CPU)."""
     torch = need_torch("a PyTorch module")
     if torch.cuda.is_available():
@@ -71,15 +71,15 @@ def best_device() -> torch.device:
 
 
 def device_of(given: Any) -> torch.device:
-    """The device that was asked for, or the best one (None); ConfigError where there is no such device here."""
+    """Return the requested device, or the best one (None). Raises ConfigError if it does not exist here."""
     torch = need_torch("a PyTorch module")
     if given is None:
         return best_device()
     try:
         device = torch.device(given)
-        torch.zeros(1, device=device).sum().item()  # "meta", and a GPU that is not there, fail only here
+        torch.zeros(1, device=device).sum().item()  # "meta", and a GPU that does not exist, fail only here
     except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError):
-        raise ConfigError(f"device is {given!r}, which is not here; give 'cpu', or leave it out") from None
+        raise ConfigError(f"device is {given!r}, which is not available here; give 'cpu', or leave it out") from None
     return device  # type: ignore[no-any-return]
 
 
@@ -89,15 +89,17 @@ class TorchModuleConfig(GradientConfig):
 
     decays: ClassVar[bool] = True
 
-    loss: str = option("mse", "mse, mae, huber or bce; 'own' where a function was given")
-    offset: int = option(0, "1: number 0 of users and items stands for ids never seen, code c is number c + 1")
+    loss: str = option("mse", "mse, mae, huber or bce; 'own' if a function was given")
+    offset: int = option(0, "1: number 0 of users and items means an unknown id, and code c is number c + 1")
     epochs: int = option(5, "passes over the ratings", Search(3, 20))
     lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(1e-4, 2e-2, log=True))
     weight_decay: float = option(
-        0.01, "decoupled weight decay; spares normalisation layers and biases of layers", Search(1e-4, 0.5, log=True)
+        0.01,
+        "decoupled weight decay, except for normalisation layers and biases of layers",
+        Search(1e-4, 0.5, log=True),
     )
     batch_size: int = option(64, "ratings a batch")
-    threads: int = option(0, "threads of torch on a CPU; 0: one for small batches, else as many as torch has")
+    threads: int = option(0, "torch threads on a CPU; 0: one for small batches, else torch's own number")
 
     def __post_init__(self) -> None:
         if self.offset not in (0, 1):
@@ -109,11 +111,11 @@ class TorchModuleConfig(GradientConfig):
 class TorchModule:
     """A PyTorch module of your own.
 
-    ``module`` is an ``nn.Module``, trained in place from the weights it has, or a function (n_users, n_items) -> module
-    that is called, under the run's seed, each time a training begins. ``loss`` is a function of flat predictions and
-    targets that gives their mean loss (its attribute ``activation``, where it has one, turns outputs into predictions).
-    ``optimizer`` makes an optimizer from a module (``Adam()`` of this package unless given). ``device``: a GPU where
-    there is one. For ids never seen (-1) the mean row of the module's tables stands in, where it has such tables.
+    ``module`` is an ``nn.Module``, trained in place from its present weights, or a function (n_users, n_items) ->
+    module that is called, under the run's seed, each time a training begins. ``loss`` is a function of flat predictions
+    and targets that returns their mean loss (its optional attribute ``activation`` converts outputs to predictions).
+    ``optimizer`` makes an optimizer from a module (``Adam()`` of this package unless given). ``device``: a GPU if there
+    is one. For unknown ids (-1) the mean row of the module's tables is used, if it has such tables.
     """
 
     name: ClassVar[str] = "torch-module"
@@ -137,9 +139,9 @@ class TorchModule:
         self.module: nn.Module | None = None
         self.tables_shape = (0, 0)
         self.noise = 1.0
-        """The mean training loss of late; how much a user's history is trusted in fold-in."""
+        """The recent mean training loss, which decides how much a user's history counts in fold-in."""
         self.activated = False
-        """Read from a file: its loss had an activation, which has to be given again."""
+        """Whether the loss of a loaded model had an activation, which must be given again."""
         self._loss = loss
         self._tables: dict[int, list[str]] = {}
         self._runs = 0
@@ -148,7 +150,7 @@ class TorchModule:
     # ---- training
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        """The module to train, from what was given; drawn from torch's generator where it is a function."""
+        """Return the module to train, from what was given. A function draws from torch's generator."""
         torch = need_torch("a PyTorch module")
         made = self.source
         if made is None:
@@ -161,7 +163,7 @@ class TorchModule:
         return module
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
-        """Begin to train. All chance in it (a function's initial weights, dropout) comes from ``rng``."""
+        """Create the stepper. All randomness in it (a function's initial weights, dropout) comes from ``rng``."""
         torch = need_torch("a PyTorch module")
         device = device_of(self.device)
         offset = self._offset()
@@ -184,7 +186,7 @@ class TorchModule:
         return found
 
     def loss(self, data: Interactions) -> float:
-        """The mean loss on a table of ratings."""
+        """Return the mean loss on a table of ratings."""
         torch = need_torch("a PyTorch module")
         out = self._forward(data.users, data.items)
         y = torch.from_numpy(np.array(data.values, np.float32)).to(out.device)
@@ -192,7 +194,7 @@ class TorchModule:
             return float(self.loss_function()(out, y))
 
     def loss_function(self) -> Callable[..., Any]:
-        """The loss given, or the one that the config names; of flat tensors."""
+        """Return the given loss, or the one that the config names, as a function of flat tensors."""
         if self._loss is not None:
             return self._loss
         try:
@@ -224,7 +226,8 @@ class TorchModule:
     # ---- fold-in
 
     def fold_in(self, histories: CSR) -> Array:
-        """The rows of the module's user tables that fit each history best, all else fixed: float32 (B, d)."""
+        """Return the rows of the module's user tables that fit each history best, with all else fixed: float32 (B,
+        d)."""
         states = parts().fold_in.fold_in(
             self._module(),
             self._user_tables(),
@@ -238,7 +241,7 @@ class TorchModule:
         return self._numpy(states)
 
     def user_state(self, users: Array) -> Array:
-        """The rows of the user tables; for code -1 their mean."""
+        """Return the rows of the user tables; for code -1 their mean."""
         torch = need_torch("a PyTorch module")
         module, names, offset = self._module(), self._user_tables(), self._offset()
         device = next(module.parameters()).device
@@ -264,7 +267,7 @@ class TorchModule:
     # ---- state
 
     def shape(self) -> tuple[int, int]:
-        """(users, items) of the training data."""
+        """Return (users, items) of the training data."""
         n_users, n_items = self.tables_shape
         return n_users - self._offset(), n_items - self._offset()
 
@@ -274,14 +277,14 @@ class TorchModule:
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array], module: Any = None, **given: Any) -> Self:
-        """The same model again. The file holds weights and no code, so a module of your own has to be given.
+        """Restore the model from its state. The file holds weights but no code, so a module of your own must be given.
 
         ``module`` is one of the same class and sizes, or a function that makes it; its weights are overwritten.
         """
         return cls(config, module, **given)._load(state)
 
     def _load(self, state: Mapping[str, Array]) -> Self:
-        """Build the module and put the arrays in."""
+        """Build the module and load the arrays."""
         need_torch("a PyTorch module")
         self._take_facts(state)
         try:
@@ -298,7 +301,7 @@ class TorchModule:
     # ---- inside
 
     def _facts(self) -> State:
-        """What a state holds besides the module."""
+        """Return the contents of a state besides the module."""
         activated = self.activated or (self._loss is not None and parts().layers.activation_of(self._loss) is not None)
         return {
             "shape": np.array(self.tables_shape, np.int64),
@@ -307,7 +310,7 @@ class TorchModule:
         }
 
     def _take_facts(self, state: Mapping[str, Array]) -> None:
-        """Read :meth:`_facts`; BundleError where they make no sense."""
+        """Read :meth:`_facts`. Raises BundleError if they are invalid."""
         shape = stored(state, "shape", np.int64, (2,))
         self.tables_shape = (int(shape[0]), int(shape[1]))
         if min(self.tables_shape) < 1 or max(self.tables_shape) >= 1 << 31:
@@ -324,7 +327,7 @@ class TorchModule:
 
     def _module(self) -> nn.Module:
         if self.module is None:
-            raise NotFittedError(f"{self.name} has learned nothing yet; fit it first")
+            raise NotFittedError(f"{self.name} is not trained yet; train it first")
         return self.module
 
     def _offset(self) -> int:
@@ -345,7 +348,7 @@ class TorchModule:
         return names
 
     def _prior(self) -> Any:
-        """The prior of users' states, made again after training or an edit of the tables."""
+        """Return the prior of users' states, computed again after training or an edit of the tables."""
         module, names = self._module(), self._user_tables()
         parameters = dict(module.named_parameters())
         key = (self._runs, *((parameters[n].data_ptr(), parameters[n]._version) for n in names))
@@ -355,8 +358,11 @@ class TorchModule:
         return self._known_prior[1]
 
     def _forward(self, users: Array, items: Array) -> torch.Tensor:
-        """Flat outputs for pairs of codes. Where one is -1 the mean row of that side's tables stands in; row 0, or the
-        mean over a sample of users or items, where there are none."""
+        """Return flat outputs for pairs of codes.
+
+        For a code of -1 the mean row of that side's tables is used. Without such tables, it is row 0, or the mean over
+        a sample of users or items.
+        """
         module, offset = self._module(), self._offset()
         device = next(module.parameters()).device
         users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)
@@ -375,7 +381,7 @@ class TorchModule:
         return found
 
     def _averaged(self, users: Array, items: Array, side: int) -> torch.Tensor:
-        """The mean of the outputs over up to 32 users (or items), put in where their code is -1."""
+        """Return the mean of the outputs over up to 32 users (or items) in place of a code of -1."""
         total: Any = 0
         some = np.unique(np.linspace(0, self.tables_shape[side] - 1, 32).astype(np.int64))
         for code in some:

@@ -1,6 +1,6 @@
 """Optimizers for modules: the notebook's Adam, and any of ``torch.optim``, behind one small protocol.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NORMS = (
 
 
 def norm_and_bias(module: nn.Module) -> list[nn.Parameter]:
-    """Parameters that weight decay leaves alone: all of normalisation layers, and every layer's own ``bias``."""
+    """Return the parameters without weight decay: all of normalisation layers, and every layer's own ``bias``."""
     if isinstance(module, NORMS):
         return list(module.parameters())
     found = [p for child in module.children() for p in norm_and_bias(child)]
@@ -44,8 +44,8 @@ def norm_and_bias(module: nn.Module) -> list[nn.Parameter]:
 
 
 class Optimizer(Protocol):
-    """What the stepper asks of an optimizer; ``begin`` is called before each run of batches, which then goes on inside
-    ``by_rows``, where large tables of the module may be read and stepped by rows."""
+    """The methods of an optimizer that the stepper calls. ``begin`` is called before each run of batches, which then
+    runs inside ``by_rows``, where large tables of the module may be read and stepped by rows."""
 
     def begin(self) -> None: ...
 
@@ -60,7 +60,8 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class Adam:
-    """Which Adam: decoupled decay (``decouple_wd``) or decay as part of the gradient (L2); both as fastai has them."""
+    """The variant of Adam: decoupled decay (``decouple_wd``) or decay as part of the gradient (L2), both as in
+    fastai."""
 
     sqr_mom: float = 0.99
     eps: float = 1e-5
@@ -71,9 +72,11 @@ class Adam:
 
 
 class AdamRun:
-    """Adam at work on the parameters of a module. Contiguous float32 on the CPU goes through a numba kernel, one pass
-    over memory; all else through torch's foreach operations, which is the same arithmetic. A parameter without a
-    gradient in a batch is left alone."""
+    """Runs Adam on the parameters of a module.
+
+    Contiguous float32 on the CPU goes through a numba kernel, in one pass over memory. All else goes through torch's
+    foreach operations, with the same arithmetic. A parameter without a gradient in a batch is left unchanged.
+    """
 
     def __init__(self, params: Sequence[nn.Parameter], decays: Sequence[bool], rule: Adam) -> None:
         self.rule = rule
@@ -88,7 +91,7 @@ class AdamRun:
 
     @classmethod
     def of_module(cls, module: nn.Module, rule: Adam) -> Self:
-        """On all parameters that learn; norms and biases are spared the decay."""
+        """Return a run on all parameters that learn. Norms and biases have no decay."""
         spared = {id(p) for p in norm_and_bias(module)}
         params = [p for p in module.parameters() if p.requires_grad]
         return cls(params, [id(p) not in spared for p in params], rule)
@@ -100,8 +103,8 @@ class AdamRun:
 
     @contextmanager
     def by_rows(self, module: nn.Module) -> Iterator[None]:
-        """Inside ``with``, large tables that the module looks up by rows are trained by rows
-        (``models/torch/lazy.py``). At the end every number is up to date."""
+        """Train large tables by rows inside ``with``, if the module reads them by rows (``models/torch/lazy.py``). At
+        the end every number is up to date."""
         b2, eps = self.rule.sqr_mom, self.rule.eps
         which = [i for i, p in enumerate(self.params) if eligible(p)]
         if not which or not self.rule.decouple_wd or not readable(module):
@@ -179,9 +182,9 @@ class AdamRun:
 
 
 class TorchOptimizer:
-    """Any optimizer of ``torch.optim``, its rate, momentum and decay set before each step where it has them.
+    """Any optimizer of ``torch.optim``. Its rate, momentum and decay are set before each step, if it has them.
 
-    ``make`` is called with parameter groups: those that decay and those that do not.
+    ``make`` is called with parameter groups: those with decay and those without.
     """
 
     def __init__(self, module: nn.Module, make: Callable[..., torch.optim.Optimizer]) -> None:
@@ -228,7 +231,7 @@ class TorchOptimizer:
 
 
 def to_array(tensor: Tensor) -> Array:
-    """A copy as a NumPy array (bfloat16, which NumPy lacks, as float32)."""
+    """Return a copy as a NumPy array (bfloat16, which NumPy lacks, as float32)."""
     tensor = tensor.detach().cpu()
     found: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy().copy()
     return found

@@ -1,8 +1,8 @@
-"""What a module computes, as operations on columns of values; and how it is computed, plainly, to check it by.
+"""The computation of a module, as operations on columns of values, and a plain evaluation to check it.
 
-``trace.py`` writes a program down, ``fused.py`` trains it by the kernel of ``kernels/tape.py``.
+``trace.py`` records a program, and ``fused.py`` trains it by the kernel of ``kernels/tape.py``.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cofactor.kernels import tape
 
 
 class Piece(NamedTuple):
-    """Columns of a value: those from ``start`` on."""
+    """Columns of a value, from ``start`` on."""
 
     value: int
     start: int
@@ -26,7 +26,7 @@ class Piece(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of a parameter by a column of x, which are counted from row ``shift`` on."""
+    """Rows of a parameter that a column of x indexes, counted from row ``shift`` on."""
 
     name: str
     column: int
@@ -47,8 +47,11 @@ class Op(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What a module computes. Value 0 is the rows of ``tables``, joined. ``widths`` of all values. ``out`` is a column,
-    which a sigmoid takes to ``y_range`` where there is one; with ``loss`` it is the loss of the batch, in every row."""
+    """The computation of a module.
+
+    Value 0 is the joined rows of ``tables``. ``widths``: of all values. ``out`` is a column, which a sigmoid maps to
+    ``y_range`` if there is one; with ``loss`` it is the loss of the batch, in every row.
+    """
 
     tables: tuple[Table, ...]
     widths: tuple[int, ...]
@@ -59,7 +62,7 @@ class Program(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The parameters that learn."""
+        """Return the parameters that learn."""
         return list(dict.fromkeys([*(t.name for t in self.tables), *(n for o in self.ops for n in _learned(o))]))
 
 
@@ -68,7 +71,7 @@ def _learned(op: Op) -> Iterable[str]:
 
 
 def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor, y: Tensor | None = None) -> Tensor:
-    """What a program gives in training mode, without dropout: (rows,). ``y``: the ratings, for a loss."""
+    """Evaluate a program in training mode, without dropout: (rows,). ``y``: the ratings, for a loss."""
     rows = [weights[t.name][x[:, t.column] + t.shift].reshape(len(x), -1) for t in program.tables]
     values: dict[int, Any] = {0: torch.cat(rows, 1)}
 
@@ -141,4 +144,4 @@ FUNCTIONS: dict[int, Callable[..., Tensor]] = {
     tape.POWER: torch.pow,
     tape.POSITIVE: lambda v, *rest: (v > 0).double(),
 }
-"""What the kernel's functions of one number are."""
+"""The kernel's functions of one number."""

@@ -1,13 +1,13 @@
-"""Whether the code of a module does anything besides computing its output.
+"""Find out whether the code of a module does anything besides computing its output.
 
-What a batch leaves behind elsewhere, such as a counter, a list or a log, is lost where a kernel trains in place of the
-module's own ``forward``.
+Effects of a batch elsewhere, such as a counter, a list or a log, are lost if a kernel trains in place of the module's
+own ``forward``.
 
-The byte code of ``forward`` is read, and of the functions and methods that it names; nothing is run. What cannot be
-known counts as an effect: autograd, which calls ``forward`` for every batch, is never wrong. Lists, dicts and sets that
-are attributes of the module are not looked at here: whoever calls the module once can compare them.
+The byte code of ``forward`` is read, and that of the functions and methods that it names; nothing is run. Anything
+unknown counts as an effect: autograd, which calls ``forward`` for every batch, is never wrong. Lists, dicts and sets
+that are attributes of the module are not examined here: a caller that calls the module once can compare them.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _TELLING = {
     *("breakpoint", "delattr", "eval", "exec", "globals", "input", "iter", "next", "open", "print", "setattr", "vars"),
     *("__import__", "locals", "compile"),
 }
-"""Built-in functions that do something, or that hide what is done."""
+"""Built-in functions with effects, or that hide effects."""
 _LIBRARIES = {"torch", "cofactor", "numpy", "math", "operator", "functools", "collections", "typing", "builtins"}
-"""Their functions and classes compute, and are not looked into."""
+"""Libraries whose functions and classes only compute; they are not examined."""
 _PLAIN = (int, float, complex, str, bytes, type(None), np.generic, torch.dtype, torch.device, torch.Tensor)
-"""Whether a tensor that is an attribute changes is seen by whoever calls the module: its version does."""
+"""A change of a tensor attribute is visible to the caller of the module: its version changes."""
 
 
 def has_side_effects(module: nn.Module) -> bool:
-    """Whether a call of the module may leave something behind besides its output."""
+    """Return whether a call of the module may have an effect besides its output."""
     reader = _Reader(module)
     if any(reader.acts(f, type(part)) for part in module.modules() for f in _called(part)):
         return True
@@ -48,12 +48,12 @@ def has_side_effects(module: nn.Module) -> bool:
 
 
 def acts(function: Any, module: nn.Module) -> bool:
-    """Whether a call of the function, which works on what the module gives, may do so."""
+    """Return whether a call of the function, which works on what the module gives, may have an effect."""
     return _Reader(module).acts(function, type(module))
 
 
 def _called(part: nn.Module) -> Iterator[Any]:
-    """What runs when a module is called, except for what PyTorch and this package define."""
+    """Yield what runs when a module is called, except code of PyTorch and this package."""
     if "forward" in vars(part):
         yield vars(part)["forward"]
     for name in ("__call__", "forward"):
@@ -61,7 +61,7 @@ def _called(part: nn.Module) -> Iterator[Any]:
 
 
 def _defined(kinds: Iterable[type], name: str) -> Iterator[Any]:
-    """What classes that are not a library's define under a name."""
+    """Yield what classes that do not belong to a library define under a name."""
     for kind in kinds:
         if not _library(kind) and name in vars(kind):
             yield vars(kind)[name]
@@ -74,12 +74,12 @@ def _library(found: Any) -> bool:
 def _held(cell: Any) -> list[Any]:
     try:
         return [cell.cell_contents]
-    except ValueError:  # not filled yet
+    except ValueError:  # not assigned yet
         return []
 
 
 class _Reader:
-    """Reads functions once each. ``kind`` is the class of the module that a function works for."""
+    """Reads each function once. ``kind`` is the class of the module that a function works for."""
 
     def __init__(self, module: nn.Module) -> None:
         self.parts = {id(m) for m in module.modules()}
@@ -88,7 +88,7 @@ class _Reader:
         """Attributes that the code names."""
 
     def acts(self, found: Any, kind: type) -> bool:
-        """Whether a value that code names, or may call, has or is an effect."""
+        """Return whether a value that code names, or may call, has or is an effect."""
         if isinstance(found, (staticmethod, classmethod, MethodType)):
             found = found.__func__
         if isinstance(found, property):
@@ -103,7 +103,9 @@ class _Reader:
             return any(self.acts(o, kind) for o in (found.func, *found.args, *found.keywords.values()))
         if isinstance(found, _PLAIN) or id(found) in self.parts:
             return False
-        if isinstance(found, BuiltinFunctionType):  # of an object, such as the append of a list, or of a module
+        if isinstance(
+            found, BuiltinFunctionType
+        ):  # attribute of an object, such as the append of a list, or of a module
             owner = found.__self__
             return not (owner is None or isinstance(owner, (ModuleType, type)) or _library(owner))
         if not isinstance(found, FunctionType):
@@ -118,7 +120,7 @@ class _Reader:
         return not _library(found) and self._writes(found.__code__, found.__globals__, kind, held)
 
     def _computes(self, found: Any) -> bool:
-        """Whether a call of an object that is not a library's, with what it holds, leaves nothing behind."""
+        """Return whether a call of an object that does not belong to a library, with what it holds, has no effect."""
         if not hasattr(found, "__dict__") or id(found) in self.seen:
             return False
         self.seen.add(id(found))
@@ -126,7 +128,7 @@ class _Reader:
         return not any(self.acts(o, kind) for o in (*own, *vars(found).values()))
 
     def _writes(self, code: CodeType, names: dict[str, Any], kind: type, held: list[Any]) -> bool:
-        """Whether code changes anything besides its own variables, or names what does."""
+        """Return whether code changes anything besides its own variables, or names something that does."""
         loaded = list(held)
         self.names |= set(code.co_names)
         for step in dis.get_instructions(code):

@@ -1,6 +1,6 @@
-"""One training run of a PyTorch module: data on the device once, batches as slices, Adam as in the notebook.
+"""One training run of a PyTorch module: data are moved to the device once, batches are slices, Adam is the notebook's.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Array = NDArray[Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 SMALL_WORK = 1e9
-"""Multiplications a batch below which one thread is faster than several."""
+"""Multiplications per batch below which one thread is faster than several."""
 CHUNK = 100
-"""Batches between two looks at Ctrl-C on a CPU. A GPU gets whole epochs, so that nothing waits for it."""
+"""Number of batches between checks for Ctrl-C on a CPU. A GPU gets whole epochs, so that it never waits."""
 
 
 class Kernel(Protocol):
@@ -34,15 +34,15 @@ class Kernel(Protocol):
 
     @property
     def lagging(self) -> bool:
-        """Whether the module is behind what was trained."""
+        """Whether the module lacks the latest training."""
         ...
 
     def begin(self, batch_size: int) -> bool:
-        """Whether the module, as it is now, can be trained by it."""
+        """Return whether it can train the module in its present form."""
         ...
 
     def train(self, rows: Array, hyper: Hyper) -> Array:
-        """As :meth:`Stepper.run`."""
+        """Train as :meth:`Stepper.run` does."""
         ...
 
     def flush(self) -> None:
@@ -51,7 +51,7 @@ class Kernel(Protocol):
 
 
 class Kernels:
-    """The first of some kernels that can train the module as it is."""
+    """Uses the first of several kernels that can train the module in its present form."""
 
     def __init__(self, *kernels: Kernel) -> None:
         self.kernels, self.chosen = kernels, kernels[0]
@@ -75,9 +75,10 @@ class Kernels:
 
 
 class TorchStepper(Stepper):
-    """Trains a module in place. ``data`` goes to the device once; each run takes its rows by one ``index_select``.
+    """Trains a module in place. ``data`` is moved to the device once; each run selects its rows by one
+    ``index_select``.
 
-    ``kernel``, where there is one, trains in place of autograd as long as it can.
+    ``kernel``, if given, trains in place of autograd as long as it can.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class TorchStepper(Stepper):
         self.device = device
         self.threads = threads
         self.report = report
-        """Is given the losses of each run of batches."""
+        """A function that gets the losses of each run of batches."""
         self.interrupt_every = CHUNK if device.type == "cpu" else 0
         self.data, self.offset = data, offset
         self.kernel: Kernel | None = None
@@ -138,7 +139,7 @@ class TorchStepper(Stepper):
                 for i in range(n):
                     loss = loss_of(flat_output(module(xs[i]), bs), ys[i])
                     if loss.dim():
-                        raise ConfigError(f"the loss gave {tuple(loss.shape)} numbers; it must give their mean")
+                        raise ConfigError(f"the loss returned {tuple(loss.shape)} numbers; it must return their mean")
                     loss.backward()  # type: ignore[no-untyped-call]
                     losses.append(loss.detach())
                     step(lrs[i], moms[i], wd)
@@ -164,28 +165,30 @@ class TorchStepper(Stepper):
         self.optimizer.restore(
             {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         )
-        # a checkpoint from a CPU says nothing of a GPU's generator, which then begins as it was seeded
+        # a checkpoint from a CPU has no state of a GPU's generator, which then starts from its seed
         kept = enumerate(self.rng)
         self.rng = [torch.from_numpy(np.array(state[f"rng.{i}"])) if f"rng.{i}" in state else r for i, r in kept]
 
 
 def pairs(users: Array, items: Array, offset: int, device: torch.device) -> Tensor:
-    """int64 (n, 2) on the device: codes plus ``offset``."""
+    """Return int64 (n, 2) on the device: codes plus ``offset``."""
     x = np.stack([users, items], axis=1).astype(np.int64)
     return torch.from_numpy(x + offset if offset else x).to(device)
 
 
 def flat_output(out: Any, n: int) -> Tensor:
-    """A module's output as (n,); ConfigError where it is something else."""
+    """Return a module's output as (n,). Raises ConfigError for another shape."""
     if isinstance(out, Tensor) and out.numel() == n:
         return out if out.dim() == 1 else out.reshape(-1)
     shape = f"the shape {tuple(out.shape)}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
-    raise ConfigError(f"the module gave {shape} for {n} rows; it must give one prediction a row: ({n},) or ({n}, 1)")
+    raise ConfigError(
+        f"the module returned {shape} for {n} rows; it must return one prediction per row: ({n},) or ({n}, 1)"
+    )
 
 
 @torch.no_grad()
 def forward_blocks(module: nn.Module, x: Tensor, block: int, call: Callable[[Tensor], Any] | None = None) -> Tensor:
-    """The module's flat outputs (n,) in eval mode, block by block; its mode is put back."""
+    """Return the module's flat outputs (n,) in eval mode, block by block, and restore its mode."""
     was = module.training
     module.eval()
     try:
@@ -198,8 +201,8 @@ def forward_blocks(module: nn.Module, x: Tensor, block: int, call: Callable[[Ten
 
 @contextmanager
 def threads_for(module: nn.Module, rows: int, device: torch.device, threads: int | None) -> Iterator[None]:
-    """One thread where a batch is small work (its threads would wait for each other), else as many as torch has; or
-    ``threads``. Put back at the end."""
+    """Use one thread if a batch is small work (its threads would wait for each other), else torch's own number, or
+    ``threads``. The number is restored at the end."""
     if device.type != "cpu":
         yield
         return
@@ -216,7 +219,7 @@ def threads_for(module: nn.Module, rows: int, device: torch.device, threads: int
 
 
 def work(module: nn.Module, rows: int) -> float:
-    """Roughly the multiplications of a batch: dense weights for each row, and each element once for the optimizer."""
+    """Estimate the multiplications of a batch: dense weights for each row, and each element once for the optimizer."""
     total = dense = 0
     tables = {id(m.weight) for m in module.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))}
     for p in module.parameters():
@@ -228,7 +231,7 @@ def work(module: nn.Module, rows: int) -> float:
 
 @contextmanager
 def own_rng(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn inside leaves torch's global generators as they were."""
+    """Keep torch's global generators unchanged by random numbers drawn inside."""
     before = rng_state(device)
     try:
         yield
@@ -237,7 +240,7 @@ def own_rng(device: torch.device) -> Iterator[None]:
 
 
 def rng_state(device: torch.device) -> list[Tensor]:
-    """The states of the generators that a module on this device draws from: the CPU's, and the GPU's own."""
+    """Return the states of the generators that a module on this device draws from: the CPU's, and the GPU's own."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
@@ -247,7 +250,7 @@ def rng_state(device: torch.device) -> list[Tensor]:
 
 
 def seed_rng(seed: int, device: torch.device) -> None:
-    """Seed only the generators that :func:`own_rng` puts back."""
+    """Seed only the generators that :func:`own_rng` restores."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
@@ -265,12 +268,12 @@ def set_rng_state(states: Sequence[Tensor], device: torch.device) -> None:
 
 
 def module_state(module: nn.Module) -> State:
-    """Copies of a module's parameters and buffers as arrays named ``module.*``."""
+    """Return copies of a module's parameters and buffers as arrays named ``module.*``."""
     return {f"module.{name}": to_array(value) for name, value in module.state_dict().items()}
 
 
 def load_module_state(module: nn.Module, state: Mapping[str, Array]) -> None:
-    """Put :func:`module_state` back; BundleError where names, shapes or types do not fit the module."""
+    """Restore :func:`module_state`. Raises BundleError if names, shapes or types do not fit the module."""
     wanted = module.state_dict()
     given = {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
     if missing := [n for n in wanted if n not in given] + [n for n in given if n not in wanted]:
@@ -283,8 +286,8 @@ def load_module_state(module: nn.Module, state: Mapping[str, Array]) -> None:
                 f"the saved array {name!r} is {_words(got)}; the module has {_words(tensor)}: it is another module"
             )
         if got.is_floating_point() and not bool(torch.isfinite(got).all()):
-            raise BundleError(f"the saved array {name!r} holds values that are no finite numbers")
-    if any(tensor.is_meta for tensor in wanted.values()):  # made without memory: it takes the arrays as they are
+            raise BundleError(f"the saved array {name!r} holds values that are not finite numbers")
+    if any(tensor.is_meta for tensor in wanted.values()):  # created without memory: it takes the arrays themselves
         module.load_state_dict(tensors, assign=True)
         return
     with torch.no_grad():
@@ -297,11 +300,11 @@ def _words(tensor: Tensor) -> str:
 
 
 def padded(n: int) -> int:
-    """The least multiple of 16 that is not below ``n``: what a row takes in a kernel."""
+    """Return the least multiple of 16 that is not below ``n``: the length of a row in a kernel."""
     return (int(n) + 15) // 16 * 16
 
 
 def array_of(tensor: Tensor) -> NDArray[Any]:
-    """The numbers of a tensor, shared."""
+    """Return the numbers of a tensor as an array that shares its memory."""
     found: NDArray[Any] = tensor.detach().numpy()
     return found

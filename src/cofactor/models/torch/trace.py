@@ -1,14 +1,14 @@
-"""What a module of one's own computes, as a list of operations that the kernel of ``kernels/tape.py`` can train.
+"""Trace what a user's module computes, as a list of operations that the kernel of ``kernels/tape.py`` can train.
 
-:func:`program_of` calls the module in training mode, on rows of the data, and writes down each function of torch that
-it calls (``TorchFunctionMode``), however it is written: embeddings or parameters looked up by columns, joined,
-multiplied, summed over dimensions, linear layers, functions number by number, softmax, batch normalisation, dropout,
-and what is made of these (``formulas.py``). Anything else, a number that Python looks at (``if x.max() > 1``), a
-gradient that is stopped: None, and autograd trains the module. It is called on two
-batches, which must give the same list. What was written down is then computed in float64 and compared with what the
-module gave. A loss of one's own is written down in the same way, as a function of the module's output and the ratings.
+:func:`program_of` calls the module in training mode, on rows of the data, and records each function of torch that it
+calls (``TorchFunctionMode``), however it is written: embeddings or parameters indexed by columns, joined, multiplied,
+summed over dimensions, linear layers, elementwise functions, softmax, batch normalisation, dropout, and combinations of
+these (``formulas.py``). For anything else, for a number that Python reads (``if x.max() > 1``), and for a stopped
+gradient, it returns None, and autograd trains the module. The module is called on two batches, which must give the same
+list. The recorded program is then computed in float64 and compared with the module's output. A user's own loss is
+recorded in the same way, as a function of the module's output and the ratings.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from cofactor.models.torch.tracer import NotKnown, Tracer
 
 
 def program_of(module: nn.Module, x: Tensor) -> Program | None:
-    """What the module computes for ``x`` int64 (rows, columns); None where that is not certain."""
+    """Return the computation of the module for ``x`` int64 (rows, columns); None if it is not certain."""
     return _program(module, x, None, None)
 
 
 class OwnLoss(NamedTuple):
-    """A loss of one's own: what was given, how it is called with what the module gives and the ratings of a batch, and
-    all ratings as it takes them."""
+    """A user's own loss: the given function, a call of it with the module's output and the ratings of a batch, and all
+    ratings in the form that it takes."""
 
     function: Any
     call: Callable[[Any, Tensor], Any]
@@ -43,8 +43,8 @@ class OwnLoss(NamedTuple):
 
 
 def loss_program_of(module: nn.Module, x: Tensor, rows: Tensor, loss: OwnLoss) -> Program | None:
-    """What the loss of the module's output for ``x``, the codes of these ``rows``, is; None where that is not
-    certain."""
+    """Return the computation of the loss of the module's output for ``x``, the codes of these ``rows``; None if it is
+    not certain."""
     own, y = loss.function, loss.ratings[rows]
     if not isinstance(own, nn.Module):
         return None if acts(own, module) else _program(module, x, y, loss.call)
@@ -67,7 +67,7 @@ def _program(module: nn.Module, x: Tensor, y: Tensor | None, loss: Callable[...,
             if len(x) > 3:
                 few = slice(-(len(x) // 2 + 1), None)
                 again = _traced(module, x[few].flip(0), None if y is None else y[few].flip(0), loss)
-    except Exception:  # whatever it wants, it is not what the kernel knows
+    except Exception:  # its input is unknown to the kernel
         return None
     finally:
         module.train(was)
@@ -75,7 +75,7 @@ def _program(module: nn.Module, x: Tensor, y: Tensor | None, loss: Callable[...,
 
 
 def _traced(module: nn.Module, x: Tensor, y: Tensor | None, loss: Callable[..., Any] | None) -> Program:
-    """What was written down, when it gives what the module, or the loss, gives."""
+    """Return the recorded program, if it agrees with the module, or the loss."""
     tracer, drawn = Tracer(module, x, HANDLERS, y), torch.get_rng_state()
     with tracer:
         out = flat_output(module(x), len(x)) if loss is None else loss(module(x), y)

@@ -1,7 +1,6 @@
-"""Writing down what a module calls, function by function: :class:`Tracer`. What each function becomes is in
-``functions.py``.
+"""Record the functions that a module calls, one by one: :class:`Tracer`. ``functions.py`` defines how each is recorded.
 
-This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+This file needs torch; its importer checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from cofactor.models.torch.lazy import HARMLESS
 from cofactor.models.torch.program import Op, Piece, Program, Table
 
 MANY = 4096
-"""Columns of a value, beyond which a kernel would not be faster."""
+"""Maximal number of columns of a value; beyond it a kernel would not be faster."""
 LONG = 64
-"""Operations that one function of torch may become."""
+"""Maximal number of operations for one function of torch."""
 
 _SAME_ORDER = {
     *("view", "reshape", "squeeze", "unsqueeze", "flatten", "ravel", "contiguous", "__getitem__", "narrow", "select"),
@@ -31,17 +30,17 @@ _SAME_ORDER = {
 }
 _WHOLE = {*_SAME_ORDER, "long", "to", "int", "type", "clone", "detach", "__iter__"}
 _COUNTED = {"add", "sub", "__add__", "__radd__", "__sub__", "stack", "cat", "concat", "column_stack"}
-"""What makes codes that begin at another number, and joins codes."""
+"""Functions that add a number to codes, and that join codes."""
 _TURNS = {getattr(Tensor, name).__get__ for name in ("T", "mT")}
 
 
 class NotKnown(Exception):
-    """The module does something that the kernel does not."""
+    """The module uses something that the kernel does not support."""
 
 
 class Known(NamedTuple):
-    """A tensor, and what it holds: pieces of values. ``rows``: whether its first dimension is that of the batch; where
-    it is not, every row has the same."""
+    """A tensor and its contents: pieces of values. ``rows``: whether its first dimension is that of the batch;
+    otherwise every row has the same contents."""
 
     tensor: Tensor
     pieces: tuple[Piece, ...]
@@ -49,12 +48,12 @@ class Known(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a row."""
+        """The shape of a row."""
         return tuple(self.tensor.shape[1:] if self.rows else self.tensor.shape)
 
 
 class Tracer(TorchFunctionMode):
-    """Writes down what is called inside ``with``; :class:`NotKnown` where that cannot be done."""
+    """Records the calls inside ``with``. Raises :class:`NotKnown` if that is not possible."""
 
     def __init__(
         self, module: nn.Module, x: Tensor, handlers: Mapping[str, Callable[..., Tensor]], y: Tensor | None = None
@@ -66,21 +65,21 @@ class Tracer(TorchFunctionMode):
         self.buffers = {id(b): n for n, b in module.named_buffers()}
         self.counters = {id(m.num_batches_tracked) for m in module.modules() if isinstance(m, nn.BatchNorm1d)}
         self.whole: dict[int, Tensor] = {id(x): x}
-        """The codes, parts of them, and codes that begin at another number."""
+        """The codes, parts of them, and codes with a number added."""
         self.known: dict[int, Known] = {}
         self.stale: dict[int, Tensor] = {}
-        """What shares memory with a tensor that was changed in place."""
+        """The tensors that share memory with one that was changed in place."""
         self.tables: dict[Table, int] = {}
         """The first column of each in value 0."""
         self.widths, self.ops = [0], list[Op]()
         self.used: dict[str, str] = {}
-        """Parameters that are used, and as what."""
+        """The parameters in use, and the kind of use."""
         self.still: set[int] = set()
-        """Values through which no gradient goes."""
+        """Values without a gradient."""
         self.target = -1
         self.copies: dict[tuple[Piece, ...], Piece] = {}
         self.made: dict[int, Tensor] = {}
-        """Tensors that forward made, and that are the same for every batch."""
+        """Constant tensors that forward made, the same for every batch."""
         if y is not None:
             made = self.add(tape.TARGET, 1)
             self.target = made.value
@@ -116,7 +115,7 @@ class Tracer(TorchFunctionMode):
     # ---- what is known
 
     def of_codes(self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: Any) -> Any:
-        """Parts of the codes, joined ones, and those to which numbers are added."""
+        """Handle parts of the codes, joined ones, and codes with a number added."""
         alone = all(id(t) in self.whole for t in given)
         if not (alone and (name in _WHOLE or func in _TURNS)) and name not in _COUNTED:
             raise NotKnown(name)
@@ -127,7 +126,7 @@ class Tracer(TorchFunctionMode):
         return iter(parts) if name == "__iter__" else parts
 
     def value_of(self, t: Any) -> Known:
-        """What a tensor holds; a parameter and a tensor of numbers that stay become values, the same for every row."""
+        """Return the contents of a tensor. A parameter or a constant tensor becomes a value, the same for every row."""
         if not isinstance(t, Tensor) or id(t) in self.whole:
             raise NotKnown("codes as numbers")
         if (found := self.known.get(id(t))) is not None:
@@ -146,7 +145,8 @@ class Tracer(TorchFunctionMode):
         return Known(t, (made,), rows)
 
     def keep(self, out: Tensor, pieces: Iterable[Piece], changed: Any = None, rows: bool = True) -> Tensor:
-        """Remember what ``out`` holds. ``changed``: the tensor that was to be changed in place, which becomes it."""
+        """Record the contents of ``out``. ``changed``: the tensor that was to be changed in place, which becomes
+        ``out``."""
         pieces = tuple(pieces)
         width = sum(p.width for p in pieces)
         shaped = out.numel() == width if not rows else out.dim() > 0 and out.numel() == self.n * width
@@ -172,7 +172,7 @@ class Tracer(TorchFunctionMode):
         return out
 
     def parameter(self, p: Any, kind: str = "") -> str:
-        """The name of a parameter that is now used. ``kind``: how its numbers lie, the same for every use."""
+        """Return the name of a parameter in use. ``kind``: the layout of its numbers, the same for every use."""
         name, tensor = self.parameters.get(id(p), (None, None))
         if name is None or tensor is None or not (is_usual(tensor) or (tensor.dim() in (0, 3) and _plain(tensor))):
             raise NotKnown("a parameter")
@@ -184,7 +184,7 @@ class Tracer(TorchFunctionMode):
     # ---- operations
 
     def one(self, pieces: Iterable[Piece], whole: bool = True) -> Piece:
-        """Pieces as columns of one value, copied where they are not. ``whole``: as all of a value."""
+        """Return pieces as columns of one value, copied if necessary. ``whole``: as all columns of a value."""
         joined: list[Piece] = []
         for p in pieces:
             last = joined[-1] if joined else None
@@ -200,7 +200,7 @@ class Tracer(TorchFunctionMode):
         return self.copied(joined)
 
     def copied(self, pieces: list[Piece]) -> Piece:
-        """A value that holds them, one after the other; a column that stands many times is spread."""
+        """Return a value with these pieces one after the other. A column that occurs many times is spread."""
         if (known := self.copies.get(tuple(pieces))) is not None:
             return known
         parts, i = list[Piece](), 0
@@ -231,7 +231,7 @@ class Tracer(TorchFunctionMode):
         return Piece(len(self.widths) - 1, 0, width)
 
     def add(self, kind: int, width: int, *inputs: Piece, names: Any = (), numbers: tuple[float, ...] = ()) -> Piece:
-        """The value of one more operation."""
+        """Return the value of one more operation."""
         if not all(math.isfinite(v) or v == -math.inf for v in numbers):
             raise NotKnown("numbers")
         made = self.value(width)
@@ -243,17 +243,18 @@ class Tracer(TorchFunctionMode):
         return made
 
     def whole_of(self, t: Any) -> tuple[Piece, bool]:
-        """A tensor as all of a value, and whether it has rows."""
+        """Return a tensor as all columns of a value, and whether it has rows."""
         found = self.value_of(t)
         return self.one(found.pieces), found.rows
 
     def of_one(self, kind: int, out: Tensor, t: Any, *numbers: float, changed: Any = None) -> Tensor:
-        """An operation number by number."""
+        """Record an elementwise operation."""
         x, rows = self.whole_of(t)
         return self.keep(out, [self.add(kind, x.width, x, numbers=numbers)], changed, rows)
 
     def rearranged(self, func: Any, t: Tensor, args: Any, kwargs: Any) -> Any:
-        """What keeps a row's numbers, or some of them, in whatever shape: the same is done with their places."""
+        """Record a function that keeps the numbers of a row, or some of them, in another shape, by applying it to their
+        positions."""
         found = self.value_of(t)
         every = columns_of(found.pieces)
         out = func(*args, **kwargs)
@@ -276,7 +277,7 @@ class Tracer(TorchFunctionMode):
         return out
 
     def spread(self, t: Any, out: Tensor, rows: bool) -> Piece:
-        """A tensor in the shape of ``out``, as broadcasting has it; ``rows``: whether that has rows."""
+        """Return a tensor broadcast to the shape of ``out``. ``rows``: whether that has rows."""
         found, shape = self.value_of(t), tuple(out.shape[1:] if rows else out.shape)
         mine = found.shape
         if found.rows and t.dim() != out.dim():
@@ -290,7 +291,7 @@ class Tracer(TorchFunctionMode):
         return self.one([every[c] for c in places.expand(shape).reshape(-1).tolist()])
 
     def reduced(self, pieces: list[Piece], groups: list[list[int]], kind: int) -> list[Piece]:
-        """Sums, or products, of groups of columns that are as long as each other."""
+        """Return sums, or products, of groups of columns of equal length."""
         many, long = len(groups), len(groups[0])
         if kind == tape.SUM and many <= long and many <= LONG:
             parts = [self.one([pieces[c] for c in group], whole=False) for group in groups]
@@ -307,7 +308,7 @@ class Tracer(TorchFunctionMode):
     # ---- the end
 
     def program(self, out: Tensor) -> Program:
-        """All of it: up to an output a row, or up to the loss where there are ratings."""
+        """Return the whole program: up to one output per row, or up to the loss if there are ratings."""
         found, loss = self.value_of(out), self.target >= 0
         if len(found.pieces) != 1 or found.pieces[0].width != 1 or not self.tables or found.rows == loss:
             raise NotKnown("outputs")
@@ -320,7 +321,7 @@ class Tracer(TorchFunctionMode):
 
 
 def _without_range(ops: list[Op], end: Piece, widths: list[int]) -> tuple[list[Op], Piece, tuple[float, float] | None]:
-    """Without the sigmoid at the end, which the loss knows by its range."""
+    """Remove the sigmoid at the end, which the loss handles by its range."""
     made = {o.value: o for o in ops}
     reads = [p.value for o in ops for p in o.inputs] + [end.value]
     scale, shift, gone, at = 1.0, 0.0, [], end
@@ -336,7 +337,8 @@ def _without_range(ops: list[Op], end: Piece, widths: list[int]) -> tuple[list[O
 
 
 def _alive(ops: list[Op], end: Piece, tables: dict[Table, int]) -> list[Op]:
-    """The operations on which the output depends. What it does not depend on has no gradient, and stays as it is."""
+    """Return the operations that the output depends on. The others have no gradient, and their parameters do not
+    change."""
     read, kept = [end], list[Op]()
     for op in reversed(ops):
         if any(p.value == op.value for p in read):
@@ -351,7 +353,7 @@ def _alive(ops: list[Op], end: Piece, tables: dict[Table, int]) -> list[Op]:
 
 
 def _joined(ops: list[Op], end: Piece) -> list[Op]:
-    """A ReLU right after a linear layer becomes a part of it."""
+    """Merge a ReLU directly after a linear layer into that layer."""
     reads = [p.value for o in ops for p in o.inputs] + [end.value]
     found: list[Op] = []
     for op in ops:
@@ -371,7 +373,7 @@ def _joined(ops: list[Op], end: Piece) -> list[Op]:
 
 
 def _tensors(found: Any) -> Iterable[Tensor]:
-    """The tensors among arguments."""
+    """Yield the tensors among arguments."""
     if isinstance(found, Tensor):
         yield found
     elif isinstance(found, dict):
@@ -382,10 +384,10 @@ def _tensors(found: Any) -> Iterable[Tensor]:
 
 
 def columns_of(pieces: Iterable[Piece]) -> list[Piece]:
-    """What pieces are, column by column."""
+    """Return the contents of pieces, column by column."""
     return [Piece(p.value, p.start + j, 1) for p in pieces for j in range(p.width)]
 
 
 def _plain(p: Tensor) -> bool:
-    """As ``is_usual``, whatever its dimensions."""
+    """Return whether it is as ``is_usual`` demands, whatever its dimensions."""
     return type(p) is nn.Parameter and p.requires_grad and p.dtype == torch.float32 and p.is_contiguous()

@@ -1,1 +1,1 @@
-"""Callbacks, the moments at which they are called, and what they keep."""
+"""Callbacks, the events at which they are called, and what they record."""

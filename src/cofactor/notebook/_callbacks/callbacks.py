@@ -1,4 +1,4 @@
-"""Callbacks that look on or change how a batch is trained, and the progress table."""
+"""Callbacks that monitor or change the training of a batch, and the progress table."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ __all__ = [
 
 
 class TrainEvalCallback(Callback):
-    """Counts batches and switches the module between training and evaluation (the Learner does it itself)."""
+    """Counts batches and switches the module between training and evaluation (the Learner does so itself)."""
 
     order, run_valid = -10, False
     moments = ("before_fit", "before_train", "after_batch", "before_validate")
 
 
 class CastToTensor(Callback):
-    """There are only plain tensors here."""
+    """Does nothing: all tensors are plain tensors here."""
 
     order = 9
     moments = ("before_batch",)
 
 
 class ProgressCallback(Callback):
-    """The table as it grows: an HTML table with a bar in a notebook, lines of text elsewhere."""
+    """Shows the table as it grows: an HTML table with a bar in a notebook, lines of text elsewhere."""
 
     order = 60
     moments = (
@@ -87,7 +87,7 @@ class ProgressCallback(Callback):
             self._say(self.rows[-1])
 
     def note(self, text: str) -> None:
-        """Say something that takes a while, while it does; gone with the next line."""
+        """Show a message while something slow runs. It disappears with the next line."""
         if self.display is not None:
             self._update(text)
 
@@ -110,12 +110,12 @@ class AMPMode:
     FP16, BF16 = "fp16", "bf16"
 
 
-SINGLE = "trained at single precision: mixed precision would not make these models faster"
-"""What is said where half precision is asked for."""
+SINGLE = "trained in single precision: mixed precision would not make these models faster"
+"""The note if half precision is requested."""
 
 
 class MixedPrecision(Callback):
-    """Says that training stays at single precision."""
+    """Reports that training stays in single precision."""
 
     order = 10
 
@@ -148,7 +148,7 @@ class CSVLogger(Callback):
         self.fname, self.append = fname, append
 
     def read_log(self) -> Any:
-        """The file as a frame."""
+        """Return the file as a frame."""
         import pandas as pd
 
         return pd.read_csv(self.learn.path / self.fname)
@@ -182,7 +182,7 @@ class ShowGraphCallback(Callback):
 
 
 class ParamScheduler(Callback):
-    """Hyper-parameters by schedules: ``{"lr": SchedCos(1e-3, 1e-5)}``."""
+    """Schedules hyper-parameters: ``{"lr": SchedCos(1e-3, 1e-5)}``."""
 
     order, run_valid = 60, False
 
@@ -205,7 +205,7 @@ class ParamScheduler(Callback):
 
 
 class GradientClip(Callback):
-    """Clip the norm of all gradients."""
+    """Clips the norm of all gradients."""
 
     order = 6
 
@@ -217,7 +217,7 @@ class GradientClip(Callback):
 
 
 class GradientAccumulation(Callback):
-    """Step once ``n_acc`` rows have gone by."""
+    """Makes a step after every ``n_acc`` rows."""
 
     order, run_valid = -4, False
 
@@ -238,7 +238,7 @@ class GradientAccumulation(Callback):
 
 
 class ShortEpochCallback(Callback):
-    """End an epoch after a share of its batches."""
+    """Ends an epoch after a share of its batches."""
 
     def __init__(self, pct: float = 0.01, short_valid: bool = True) -> None:
         self.pct, self.short_valid = pct, short_valid
@@ -253,7 +253,7 @@ class ShortEpochCallback(Callback):
 
 
 class SkipToEpoch(Callback):
-    """Skip epochs."""
+    """Skips epochs."""
 
     order = 70
 
@@ -266,7 +266,7 @@ class SkipToEpoch(Callback):
 
 
 class BnFreeze(Callback):
-    """Keep the running statistics of normalisation layers that do not learn."""
+    """Keeps the running statistics of normalisation layers that do not learn."""
 
     run_after, run_valid = TrainEvalCallback, False
 
@@ -279,7 +279,7 @@ class BnFreeze(Callback):
 
 
 def before_batch_cb(f: Any) -> Callback:
-    """A callback that changes each batch: ``f(self, xb, yb)`` returns both."""
+    """Return a callback that changes each batch: ``f(self, xb, yb)`` returns both."""
 
     def before_batch(self: Any) -> None:
         self.learn.xb, self.learn.yb = f(self, self.learn.xb, self.learn.yb)

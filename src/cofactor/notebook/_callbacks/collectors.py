@@ -1,4 +1,4 @@
-"""Callbacks that keep what goes by: predictions, batches, outputs of layers."""
+"""Callbacks that record predictions, batches and outputs of layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @takes_its_own
 class GatherPredsCallback(Callback):
-    """Keep predictions and targets of a validation."""
+    """Records predictions and targets of a validation."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class GatherPredsCallback(Callback):
 
 
 class FetchPredsCallback(Callback):
-    """Predictions after each validation."""
+    """Records predictions after each validation."""
 
     remove_on_fetch = True
 
@@ -108,7 +108,7 @@ class FetchPredsCallback(Callback):
 
 
 class CollectDataCallback(Callback):
-    """Keep every batch with its prediction and loss."""
+    """Records every batch with its prediction and loss."""
 
     def before_fit(self) -> None:
         self.data = L()
@@ -150,9 +150,10 @@ class HookCallback(Callback):
 
 
 class ActivationStats(HookCallback):
-    """Mean, deviation and share near zero of what some modules give, at each training batch (or ``every`` so many).
+    """Records mean, deviation and share near zero of some modules' outputs, at each training batch (or each
+    ``every``-th).
 
-    ``stats`` has an entry for each batch: of each module a dict of ``mean``, ``std``, ``near_zero``, and with
+    ``stats`` has an entry for each batch: for each module a dict of ``mean``, ``std``, ``near_zero``, and with
     ``with_hist`` of 40 counts between 0 and 10, ``hist``.
     """
 
@@ -178,12 +179,12 @@ class ActivationStats(HookCallback):
             self.stats.append(self.hooks.stored)
 
     def layer_stats(self, idx: int) -> L:
-        """Means, deviations and shares near zero of one module."""
+        """Return means, deviations and shares near zero of one module."""
         found = self.stats.itemgot(idx)
         return L([found.itemgot(name) for name in ("mean", "std", "near_zero")])
 
     def hist(self, idx: int) -> Any:
-        """The logarithms of one module's counts, (40, batches)."""
+        """Return the logarithms of one module's counts, (40, batches)."""
         return torch.stack(tuple(self.stats.itemgot(idx).itemgot("hist"))).t().float().log1p()
 
     def color_dim(self, idx: int, figsize: tuple[float, float] = (10, 5), ax: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The moments of training at which callbacks are called, and the exceptions that end a part of it early."""
+"""The events of training at which callbacks are called, and the exceptions that end a part of it early."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVENTS = (
     *("after_cancel_validate", "after_validate", "after_cancel_epoch", "after_epoch", "after_cancel_fit", "after_fit"),
 )
 INNER = frozenset(EVENTS[4:15])
-"""Moments inside a batch."""
+"""Events inside a batch."""
 SEEN_BY_EPOCH = frozenset(
     {
         "after_create",
@@ -39,7 +39,7 @@ SEEN_BY_EPOCH = frozenset(
         "after_fit",
     }
 )
-"""Moments that a run of whole epochs has too; callbacks with any other make training go batch by batch."""
+"""Events that a run of whole epochs has too. Callbacks with any other event make training go batch by batch."""
 
 
 LOOP = {
@@ -56,11 +56,11 @@ LOOP = {
     "End Epoch Loop": ("after_cancel_epoch", "after_epoch"),
     "End Fit": ("after_cancel_fit", "after_fit"),
 }
-"""The parts of training in order, with the moments that follow where each starts or ends."""
+"""The parts of training in order, with the events at the start and end of each."""
 
 
 def loop_lines(callbacks: Callable[[str], Any]) -> list[str]:
-    """The loop as text: each moment, with the callbacks that have it."""
+    """Return the loop as text: each event, with its callbacks."""
     lines, depth = [], 0
     for part, moments in LOOP.items():
         depth -= 2 * part.startswith("End")
@@ -71,7 +71,7 @@ def loop_lines(callbacks: Callable[[str], Any]) -> list[str]:
 
 
 class event:
-    """All moments as attributes."""
+    """All events as attributes."""
 
 
 for _name in EVENTS:
@@ -79,7 +79,7 @@ for _name in EVENTS:
 
 
 class CancelFitException(Exception):
-    """End training; go on at ``after_cancel_fit``."""
+    """Ends training; continues at ``after_cancel_fit``."""
 
 
 class CancelEpochException(Exception):
@@ -107,25 +107,25 @@ class CancelBackwardException(Exception):
 
 
 class Callback:
-    """Override any of the moments: ``before_fit``, ``before_epoch``, ``before_batch``, ``after_pred``, ``after_loss``,
+    """Override any of the events: ``before_fit``, ``before_epoch``, ``before_batch``, ``after_pred``, ``after_loss``,
     ``after_batch``, ``after_epoch``, ``after_fit``, ... (all in ``event``).
 
-    ``self.learn`` is the Learner; its attributes can be had from ``self`` too: ``xb``, ``yb``, ``pred``, ``loss``,
-    ``epoch``, ``iter``, ``opt``. Set them on ``self.learn``. ``order`` says which callback comes first. Moments inside
-    a batch make training go batch by batch, which is slower.
+    ``self.learn`` is the Learner. Its attributes are also available from ``self``: ``xb``, ``yb``, ``pred``, ``loss``,
+    ``epoch``, ``iter``, ``opt``. Set them on ``self.learn``. ``order`` sorts the callbacks. Events inside a batch make
+    training go batch by batch, which is slower.
     """
 
     order: float = 0
     learn: Any = None
     moments: tuple[str, ...] = ()
-    """Moments of the library's own callbacks that the Learner sees to itself; shown by ``show_training_loop``."""
+    """Events of fastai's own callbacks that the Learner handles itself; ``show_training_loop`` shows them."""
     run = run_train = run_valid = True
     remove_on_fetch = False
 
     def __init__(self, **kwargs: Any) -> None:
         for name, function in kwargs.items():
             if name not in EVENTS:
-                raise TypeError(f"Callback has no moment {name!r}; there are: {', '.join(EVENTS)}")
+                raise TypeError(f"Callback has no event {name!r}; there are: {', '.join(EVENTS)}")
             setattr(self, name, function.__get__(self) if hasattr(function, "__get__") else function)
 
     def __call__(self, event_name: str) -> Any:
@@ -144,7 +144,7 @@ class Callback:
         return found
 
     def has(self, event_name: str) -> bool:
-        """Whether it does something at this moment."""
+        """Return whether it does something at this event."""
         return event_name in self.__dict__ or hasattr(type(self), event_name)
 
     @property
@@ -162,5 +162,5 @@ class Callback:
 
     @property
     def by_batch(self) -> bool:
-        """Whether it has a moment that a run of whole epochs does not have."""
+        """Whether it has an event that a run of whole epochs lacks."""
         return any(self.has(name) for name in EVENTS if name not in SEEN_BY_EPOCH)

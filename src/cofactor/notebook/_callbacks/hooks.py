@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Hook:
-    """Keeps what ``hook_func(module, input, output)`` returns at a module's passes as ``stored``."""
+    """Stores what ``hook_func(module, input, output)`` returns at each pass of a module as ``stored``."""
 
     def __init__(
         self,
@@ -100,32 +100,32 @@ def _output(m: nn.Module, i: Any, o: Any) -> Any:
 
 
 def hook_output(module: nn.Module, detach: bool = True, cpu: bool = False, grad: bool = False) -> Hook:
-    """Keeps a module's outputs."""
+    """Return a hook that stores a module's outputs."""
     return Hook(module, _output, detach=detach, cpu=cpu, is_forward=not grad)
 
 
 def hook_outputs(modules: Any, detach: bool = True, cpu: bool = False, grad: bool = False) -> Hooks:
-    """Keeps the outputs of several modules."""
+    """Return hooks that store the outputs of several modules."""
     return Hooks(modules, _output, detach=detach, cpu=cpu, is_forward=not grad)
 
 
 def has_params(m: nn.Module) -> bool:
-    """Whether it has parameters."""
+    """Return whether it has parameters."""
     return any(True for _ in m.parameters())
 
 
 def has_children(m: nn.Module) -> bool:
-    """Whether it has parts."""
+    """Return whether it has submodules."""
     return any(True for _ in m.children())
 
 
 def flatten_model(m: nn.Module) -> list[nn.Module]:
-    """Its parts that have no parts."""
+    """Return its submodules that have no submodules."""
     return [part for part in m.modules() if not has_children(part)]
 
 
 def layer_info(learn: Any, *xb: Any) -> L:
-    """(name, parameters, whether they learn, shape of the output, whether that is new) of each layer."""
+    """Return (name, parameters, whether they learn, shape of the output, whether that is new) of each layer."""
     rows: list[Any] = []
 
     def look(m: nn.Module, i: Any, o: Any) -> None:
@@ -145,7 +145,7 @@ def layer_info(learn: Any, *xb: Any) -> L:
 
 
 def module_summary(learn: Any, *xb: Any) -> str:
-    """A table of the layers with their outputs and parameters."""
+    """Return a table of the layers with their outputs and parameters."""
     rows = layer_info(learn, *xb)
     sizes = [" x ".join(map(str, x.shape)) for x in xb]
     line = "=" * 76

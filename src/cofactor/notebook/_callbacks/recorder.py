@@ -1,4 +1,4 @@
-"""What is remembered of training: losses, rates and the table; and its plots."""
+"""The records of training: losses, rates and the table; and their plots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 @takes_its_own
 class Recorder(Callback):
-    """``values``: a row an epoch of the last fit, as the table has them; ``losses`` (smoothed) and ``lrs`` by batch;
+    """``values``: one row per epoch of the last fit, as in the table; ``losses`` (smoothed) and ``lrs`` by batch;
     ``iters``: batches done at the end of each epoch; ``log``: the last line of the table."""
 
     remove_on_fetch = True
@@ -128,7 +128,7 @@ class Recorder(Callback):
     # ---- whole epochs
 
     def take_epoch(self, core: Any, losses: Any, train_loss: float, seconds: float) -> None:
-        """What a run of a whole epoch left: the smoothed losses and rates by batch."""
+        """Record a run of a whole epoch: the smoothed losses and rates by batch."""
         count = len(losses) - len(self.losses)
         if count > 0:
             self.losses += list(torch.from_numpy(np.asarray(losses[-count:], np.float32)).unbind())
@@ -143,13 +143,13 @@ class Recorder(Callback):
     # ---- plots
 
     def row(self, epoch: int) -> list[Any]:
-        """The line of the table for an epoch."""
+        """Return the line of the table for an epoch."""
         return [epoch, *self.values[-1], self.seconds[-1]]
 
     def plot_loss(
         self, skip_start: int = 5, with_valid: bool = True, log: bool = False, show_epochs: bool = False, ax: Any = None
     ) -> Any:
-        """The smoothed training loss by batch and the validation loss by epoch; a matplotlib Axes."""
+        """Plot the smoothed training loss by batch and the validation loss by epoch. Returns a matplotlib Axes."""
         if not self.losses:
             raise NotFittedError("nothing recorded yet; call fit or fit_one_cycle first")
         ax = new_axes() if ax is None else ax
@@ -173,7 +173,7 @@ class Recorder(Callback):
         return ax
 
     def plot_sched(self, keys: Any = None, figsize: Any = None) -> None:
-        """Learning rates and momenta by batch, beside each other in matplotlib's current figure."""
+        """Plot learning rates and momenta by batch, side by side in matplotlib's current figure."""
         import matplotlib.pyplot as plt
 
         names = list(self.hps) if keys is None else list(L(keys))
@@ -188,7 +188,8 @@ class Recorder(Callback):
             ax.set_ylabel({"lr": "learning rate", "mom": "momentum"}.get(name, name))
 
     def plot_metrics(self, nrows: int | None = None, ncols: int | None = None, figsize: Any = None) -> Any:
-        """Each metric by epoch: a matplotlib Axes, or a list of them where ``nrows`` or ``ncols`` asks for several."""
+        """Plot each metric by epoch. Returns a matplotlib Axes, or a list of them if ``nrows`` or ``ncols`` asks for
+        several."""
         names = list(self.metric_names[3:-1] if self.add_time else self.metric_names[3:])
         if not self.values or not names:
             raise NotFittedError("no metric recorded yet; give the Learner metrics= and train it")
@@ -198,7 +199,7 @@ class Recorder(Callback):
         down = nrows or (-(-len(names) // ncols) if ncols else 1)
         across = ncols or (-(-len(names) // down) if several else 1)
         if several and down * across < len(names):
-            raise ConfigError(f"{down} by {across} pictures are too few for {len(names)} metrics")
+            raise ConfigError(f"{down} by {across} plots are too few for {len(names)} metrics")
         _, axes = plt.subplots(down, across, figsize=figsize, layout="constrained", squeeze=False)
         flat = list(axes.flat)
         for i, name in enumerate(names):
@@ -211,7 +212,8 @@ class Recorder(Callback):
         return flat[: len(names)] if several else flat[0]
 
     def plot_lr_find(self, skip_end: int = 5, return_fig: bool = True, suggestions: Any = None, nms: Any = None) -> Any:
-        """Loss against learning rate after ``lr_find``, suggestions marked; a matplotlib Axes."""
+        """Plot the loss against the learning rate after ``lr_find``, with suggestions marked. Returns a matplotlib
+        Axes."""
         if not self.lrs:
             raise NotFittedError("nothing recorded yet; call lr_find first")
         end = len(self.lrs) - skip_end if len(self.lrs) > skip_end + 1 else len(self.lrs)
@@ -233,12 +235,12 @@ def _number(metric: Any) -> Any:
 
 
 def shown_time(s: float) -> str:
-    """Seconds with decimals, or minutes and seconds."""
+    """Return seconds with decimals, or minutes and seconds."""
     return f"{s:.2f}s" if s < 60 else f"{int(s // 60):02d}:{int(s % 60):02d}"
 
 
 def shown(x: Any) -> str:
-    """A cell of the table."""
+    """Return a cell of the table."""
     if x is None or (isinstance(x, float) and math.isnan(x)):
         return "-"
     return f"{x:.6f}" if isinstance(x, float) else str(x)

@@ -1,4 +1,4 @@
-"""Callbacks that watch one column of the table: stop early, save the best, lower the rate."""
+"""Callbacks that monitor one column of the table: stop early, save the best, lower the rate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class TrackerCallback(Callback):
-    """What watches one column of the table. Losses and errors are better when lower, other metrics when higher."""
+    """Monitors one column of the table. Lower is better for losses and errors, higher for other metrics."""
 
     order, remove_on_fetch = 60, True
 
@@ -51,7 +51,7 @@ class TrackerCallback(Callback):
         self.improved()
 
     def improved(self) -> bool:
-        """Whether the last epoch is the best so far."""
+        """Return whether the last epoch is the best so far."""
         row = self.learn.recorder.values[-1]
         value = row[self.idx] if self.idx < len(row) else None
         self.new_best = False
@@ -68,7 +68,7 @@ def _lower_is_better(name: str) -> bool:
 
 
 class EarlyStoppingCallback(TrackerCallback):
-    """Stop when ``monitor`` has not become better by ``min_delta`` for ``patience`` epochs."""
+    """Stops when ``monitor`` has not improved by ``min_delta`` for ``patience`` epochs."""
 
     order = 63
 
@@ -99,7 +99,7 @@ class EarlyStoppingCallback(TrackerCallback):
 
 
 class SaveModelCallback(TrackerCallback):
-    """Save the weights of the best epoch under ``fname`` and load them at the end (or save every epoch, or at the
+    """Saves the weights of the best epoch under ``fname`` and loads them at the end (or saves every epoch, or at the
     end)."""
 
     order = 61
@@ -146,7 +146,7 @@ class SaveModelCallback(TrackerCallback):
 
 
 class ReduceLROnPlateau(TrackerCallback):
-    """Divide the learning rate by ``factor`` when ``monitor`` has not become better for ``patience`` epochs."""
+    """Divides the learning rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs."""
 
     order = 62
 
@@ -182,7 +182,7 @@ class ReduceLROnPlateau(TrackerCallback):
 
 
 class TerminateOnNaNCallback(Callback):
-    """Stop at a loss that is not a finite number. (Training stops there with a sentence in any case.)"""
+    """Stops at a loss that is not a finite number. (Training stops there with an error in any case.)"""
 
     order = -9
 

@@ -1,4 +1,4 @@
-"""fastcore's functions of attributes, and classes whose attributes come from elsewhere."""
+"""fastcore's functions for attributes, and classes whose attributes come from elsewhere."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def maybe_attr(o: Any, attr: str) -> Any:
 
 
 def nested_attr(o: Any, attr: str, default: Any = None) -> Any:
-    """An attribute of an attribute, and so on."""
+    """Return an attribute of an attribute, and so on."""
     for name in attr.split("."):
         try:
             o = getattr(o, name)
@@ -79,7 +79,7 @@ def nested_callable(o: Any, attr: str) -> Any:
 
 
 def nested_idx(coll: Any, *idxs: Any) -> Any:
-    """An element of an element, and so on; None where it is not there."""
+    """Return an element of an element, and so on; None where it is not there."""
     for i in idxs:
         try:
             coll = coll[i]
@@ -89,7 +89,7 @@ def nested_idx(coll: Any, *idxs: Any) -> Any:
 
 
 def getcallable(o: Any, attr: str) -> Any:
-    """A method, or a function that returns its argument."""
+    """Return a method, or a function that returns its argument."""
     return getattr(o, attr, noop)
 
 
@@ -104,7 +104,7 @@ def properties(cls: type, *ps: str) -> None:
 
 
 def add_props(f: Any, g: Any = None, n: int = 2) -> Any:
-    """``n`` properties of ``f`` with their numbers."""
+    """Return ``n`` properties of ``f`` with their numbers."""
     return (property(functools.partial(f, i), None if g is None else functools.partial(g, i)) for i in range(n))
 
 
@@ -125,7 +125,7 @@ class AttrDict(dict[str, Any]):
 
 
 class AttrDictDefault(AttrDict):
-    """An :class:`AttrDict` with a default for what is not there."""
+    """An :class:`AttrDict` with a default for missing values."""
 
     def __init__(self, *args: Any, default_: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -151,7 +151,7 @@ class NS(types.SimpleNamespace):
 
 
 def dict2obj(d: Any = None, list_func: Any = L, dict_func: Any = AttrDict, **kwargs: Any) -> Any:
-    """Dicts in dicts as objects with attributes."""
+    """Convert nested dicts to objects with attributes."""
     if isinstance(d, (list, L)):
         return list_func([dict2obj(o, list_func, dict_func) for o in d])
     if not isinstance(d, dict) and not kwargs:
@@ -160,14 +160,14 @@ def dict2obj(d: Any = None, list_func: Any = L, dict_func: Any = AttrDict, **kwa
 
 
 def obj2dict(d: Any) -> Any:
-    """The reverse of :func:`dict2obj`."""
+    """Reverse :func:`dict2obj`."""
     if isinstance(d, list):
         return [obj2dict(o) for o in d]
     return {k: obj2dict(v) for k, v in d.items()} if isinstance(d, dict) else d
 
 
 class GetAttr:
-    """Attributes that it does not have are looked for in ``self.<_default>``."""
+    """Looks up missing attributes in ``self.<_default>``."""
 
     _default = "default"
 
@@ -187,21 +187,21 @@ GetAttrBase = GetAttr
 
 
 def delegate_attr(self: Any, k: str, to: str) -> Any:
-    """Attribute ``k`` of attribute ``to``; AttributeError where it is asked for itself."""
+    """Return attribute ``k`` of attribute ``to``. Raises AttributeError if ``to`` itself is requested."""
     if k.startswith("_") or k == to:
         raise AttributeError(k)
     return getattr(getattr(self, to), k)
 
 
 class BasicRepr:
-    """Shows its attributes."""
+    """Shows its attributes in ``__repr__``."""
 
     def __repr__(self) -> str:
         return basic_repr()(self)
 
 
 def basic_repr(flds: Any = None) -> Callable[[Any], str]:
-    """A ``__repr__`` that shows some attributes."""
+    """Return a ``__repr__`` that shows some attributes."""
     names = re.split(r",\s*", flds) if isinstance(flds, str) else flds
 
     def shown(self: Any) -> str:
@@ -214,7 +214,7 @@ def basic_repr(flds: Any = None) -> Callable[[Any], str]:
 def store_attr(
     names: Any = None, self: Any = None, but: Any = "", cast: bool = False, store_args: Any = None, **attrs: Any
 ) -> None:
-    """Keep the arguments of the calling method (or those named) as attributes of its ``self``."""
+    """Store the arguments of the calling method (or the named ones) as attributes of its ``self``."""
     frame = sys._getframe(1)
     variables = frame.f_locals
     if self is None:

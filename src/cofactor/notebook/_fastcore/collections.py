@@ -1,4 +1,4 @@
-"""fastcore's functions of collections and dicts: parts, matches, loops that know their ends."""
+"""fastcore's functions for collections and dicts: parts, matches, loops that know their ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def chunked(it: Any, chunk_sz: int | None = None, drop_last: bool = False, n_chunks: int | None = None) -> Any:
-    """Lists of ``chunk_sz`` elements in turn (or ``n_chunks`` of them)."""
+    """Yield lists of ``chunk_sz`` elements in turn (or ``n_chunks`` of them)."""
     if n_chunks:
         it = list(it)
         chunk_sz = max(-(-len(it) // n_chunks), 1)
@@ -53,22 +53,22 @@ def chunked(it: Any, chunk_sz: int | None = None, drop_last: bool = False, n_chu
 
 
 def flatten(o: Any) -> list[Any]:
-    """The elements of lists in lists."""
+    """Return the elements of lists in lists."""
     return list(L(listify(o)).flatten())
 
 
 def concat(*colls: Any) -> list[Any]:
-    """All elements of collections."""
+    """Return all elements of collections."""
     return [o for coll in colls for o in listify(coll, use_list=not isinstance(coll, str) and is_iter(coll))]
 
 
 def cycle(x: Any) -> Any:
-    """The elements again and again; None where there are none."""
+    """Repeat the elements endlessly; yield None if there are none."""
     return itertools.cycle(x) if listify(x) else itertools.cycle([None])
 
 
 def zip_cycle(x: Any, *args: Any) -> Any:
-    """Zip with the others taken again and again."""
+    """Zip with the others, which are repeated."""
     return zip(x, *map(cycle, args))
 
 
@@ -78,7 +78,7 @@ def maps(*args: Any, retain: Any = noop) -> Any:
 
 
 def mapt(f: Any, *args: Any) -> tuple[Any, ...]:
-    """A tuple of ``map``."""
+    """Return a tuple of ``map``."""
     return tuple(map(f, *args))
 
 
@@ -113,17 +113,17 @@ def partition(coll: Any, f: Any) -> tuple[Any, Any]:
 
 
 def merge(*ds: Mapping[Any, Any] | None) -> dict[Any, Any]:
-    """All dicts in one; later ones count."""
+    """Merge all dicts; later ones win."""
     return {k: v for d in ds if d is not None for k, v in d.items()}
 
 
 def renumerate(iterable: Any, start: int = 0) -> Any:
-    """Pairs of element and number."""
+    """Return pairs of element and number."""
     return ((o, i) for i, o in enumerate(iterable, start))
 
 
 def val2idx(x: Any) -> dict[Any, int]:
-    """A dict from each element to its position."""
+    """Return a dict from each element to its position."""
     return {v: i for i, v in enumerate(x)}
 
 
@@ -132,7 +132,7 @@ def argwhere(iterable: Any, f: Any, negate: bool = False, **kwargs: Any) -> list
 
 
 def first_match(lst: Any, f: Any, default: Any = None) -> Any:
-    """The position of the first element for which ``f`` holds (or that equals it)."""
+    """Return the position of the first element for which ``f`` holds (or that equals it)."""
     test = f if callable(f) else lambda o: o == f
     return next((i for i, o in enumerate(lst) if test(o)), default)
 
@@ -143,7 +143,7 @@ def last_match(lst: Any, f: Any, default: Any = None) -> Any:
 
 
 def last_index(x: Any, o: Any) -> int:
-    """The last position of ``x`` in ``o``; -1 where it is not there."""
+    """Return the last position of ``x`` in ``o``; -1 if it is not there."""
     return next((i for i in range(len(o) - 1, -1, -1) if o[i] == x), -1)
 
 
@@ -162,12 +162,13 @@ def loop_first_last(x: Any) -> Any:
 
 
 def replicate(item: Any, match: Any) -> tuple[Any, ...]:
-    """The item as often as ``match`` has elements."""
+    """Repeat the item as often as ``match`` has elements."""
     return (item,) * len(match)
 
 
 def even_mults(start: float, stop: float, n: int) -> Any:
-    """``n`` numbers from ``start`` to ``stop``, each the same multiple of the one before; ``stop`` itself for one."""
+    """Return ``n`` numbers from ``start`` to ``stop``, each the same multiple of the one before; only ``stop`` if n is
+    1."""
     if n == 1:
         return stop
     step = (stop / start) ** (1 / (n - 1))

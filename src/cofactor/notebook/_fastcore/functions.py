@@ -1,4 +1,4 @@
-"""fastcore's functions of functions: composed, patched, with the signature of another; ``Self``."""
+"""fastcore's functions for functions: composed, patched, with the signature of another; ``Self``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def compose(*funcs: Any, order: Any = None) -> Callable[..., Any]:
-    """One function of several, each given what the one before returned."""
+    """Compose functions; each gets what the one before returned."""
     calls = listify(funcs[0]) if len(funcs) == 1 and is_listy(funcs[0]) else [f for f in funcs if f is not None]
     if order is not None:
         calls = list(L(calls).sorted(order))
@@ -60,7 +60,7 @@ def partialler(f: Any, *args: Any, order: Any = None, **kwargs: Any) -> Any:
 
 
 def copy_func(f: Any) -> Any:
-    """A copy of a function."""
+    """Return a copy of a function."""
     if not isinstance(f, types.FunctionType):
         return copy.copy(f)
     found: Any = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
@@ -74,7 +74,7 @@ def copy_func(f: Any) -> Any:
 def patch_to(
     cls: Any, as_prop: bool = False, cls_method: bool = False, set_prop: bool = False, nm: str | None = None
 ) -> Any:
-    """Decorator: the function becomes a method of a class (or of several)."""
+    """Decorator: add the function as a method to a class (or to several)."""
     classes = cls if isinstance(cls, (tuple, list)) else (cls,)
 
     def inner(f: Any) -> Any:
@@ -95,7 +95,7 @@ def patch_to(
 def patch(
     f: Any = None, *, as_prop: bool = False, cls_method: bool = False, set_prop: bool = False, nm: str | None = None
 ) -> Any:
-    """Decorator: the function becomes a method of the class that its first argument is annotated with."""
+    """Decorator: add the function as a method to the class that its first argument is annotated with."""
     if f is None:
         return functools.partial(patch, as_prop=as_prop, cls_method=cls_method, set_prop=set_prop, nm=nm)
     kind: Any = typing.get_type_hints(f).get(next(iter(inspect.signature(f).parameters)))
@@ -111,12 +111,12 @@ def patch_property(f: Any) -> Any:
 
 
 def _init_of(f: Any) -> Any:
-    """The constructor of a class; a function as it is."""
+    """Return the constructor of a class, and a function unchanged."""
     return getattr(f, "__init__") if isinstance(f, type) else f  # noqa: B009
 
 
 def delegates(to: Any = None, keep: bool = False, but: Any = None, sort_args: bool = False) -> Any:
-    """Decorator: ``**kwargs`` in the signature is shown as the keywords of ``to``."""
+    """Decorator: show ``**kwargs`` in the signature as the keywords of ``to``."""
     without = set(listify(but if not isinstance(but, str) else re.split(r",\s*", but)))
 
     def inner(f: Any) -> Any:
@@ -146,7 +146,7 @@ def delegates(to: Any = None, keep: bool = False, but: Any = None, sort_args: bo
 
 
 def use_kwargs_dict(keep: bool = False, **kwargs: Any) -> Any:
-    """Decorator: ``**kwargs`` in the signature is shown as these keywords."""
+    """Decorator: show ``**kwargs`` in the signature as these keywords."""
 
     def inner(f: Any) -> Any:
         own = dict(inspect.signature(f).parameters)
@@ -163,17 +163,17 @@ def use_kwargs_dict(keep: bool = False, **kwargs: Any) -> Any:
 
 
 def use_kwargs(names: Any, keep: bool = False) -> Any:
-    """Decorator: ``**kwargs`` in the signature is shown as these names."""
+    """Decorator: show ``**kwargs`` in the signature as these names."""
     return use_kwargs_dict(keep, **dict.fromkeys(names))
 
 
 def method(f: Any) -> Any:
-    """Mark a function as one that is bound when it is looked up."""
+    """Mark a function to be bound when it is looked up."""
     return f
 
 
 def argnames(f: Any, frame: bool = False) -> list[str]:
-    """The names of a function's arguments."""
+    """Return the names of a function's arguments."""
     code = f.f_code if frame else f.__code__
     return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
@@ -189,7 +189,7 @@ def add_docs(cls: Any, cls_doc: Any = None, **docs: str) -> None:
 
 
 def docs(cls: Any) -> Any:
-    """Decorator: docstrings from the attribute ``_docs``."""
+    """Decorator: take docstrings from the attribute ``_docs``."""
     add_docs(cls, **{"cls_doc": None} | getattr(cls, "_docs", {}))
     return cls
 
@@ -197,7 +197,7 @@ def docs(cls: Any) -> Any:
 def mk_class(
     nm: str, *fld_names: str, sup: Any = None, doc: Any = None, funcs: Any = None, mod: Any = None, **flds: Any
 ) -> None:
-    """A class with these attributes, put among the caller's names."""
+    """Create a class with these attributes among the caller's names."""
     made = type(nm, tuple(listify(sup)) or (), dict(flds) | {f.__name__: f for f in listify(funcs)})
     made.__doc__ = doc
     for name in fld_names:
@@ -266,6 +266,6 @@ class fastuple(tuple):  # type: ignore[type-arg]
 
 
 def modify_exception(e: Exception, msg: str | None = None, replace: bool = False) -> Exception:
-    """The exception with another message."""
+    """Return the exception with another message."""
     e.args = (msg,) if replace or not e.args else (f"{e.args[0]} {msg or ''}",)
     return e

@@ -1,4 +1,4 @@
-"""``L``: a list that shows its length, takes lists of positions or masks as an index, and maps, filters and zips."""
+"""``L``: a list that shows its length, accepts lists of positions or masks as an index, and maps, filters and zips."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = [
 
 
 def is_array(x: Any) -> bool:
-    """Whether it is an array or tensor, or can be made one."""
+    """Return whether it is an array or tensor, or can be converted to one."""
     return hasattr(x, "__array__") or hasattr(x, "iloc")
 
 
 def is_iter(x: Any) -> bool:
-    """Whether one can loop over it (a tensor of no dimension cannot be looped over)."""
+    """Return whether it can be looped over (a zero-dimensional tensor cannot)."""
     return isinstance(x, Iterable) and getattr(x, "ndim", 1) != 0
 
 
 def listify(x: Any = None, *rest: Any, use_list: bool = False, match: Any = None) -> list[Any]:
-    """A list of it: nothing for None, one element for texts, arrays and what cannot be looped over."""
+    """Return a list: empty for None, one element for texts, arrays and things that cannot be looped over."""
     if rest:
         return [x, *rest]
     if x is None:
@@ -49,7 +49,7 @@ def listify(x: Any = None, *rest: Any, use_list: bool = False, match: Any = None
 
 
 def as_function(f: Any) -> Callable[..., Any]:
-    """A function of one: a format text, a dict (or list) that is looked up in, or a function as it is."""
+    """Return a function of one argument: from a format text, a dict (or list) to look up in, or a function."""
     if isinstance(f, str):
         return f.format
     if callable(f):
@@ -64,7 +64,7 @@ def _sort_key(key: Any) -> Any:
 
 
 SHOWN = 250
-"""Items of a list that are shown."""
+"""Number of items of a list that are shown."""
 
 
 class L(list[Any]):
@@ -83,7 +83,7 @@ class L(list[Any]):
             self.extend(list(self) * (len(match) - 1))
 
     def __repr__(self) -> str:
-        """As a list; a long one by its length and its first items."""
+        """Show a list; a long one by its length and its first items."""
         shown = ", ".join(repr(i) for i in self[:SHOWN])
         return f"[{shown}]" if len(self) < SHOWN else f"(#{len(self)}) [{shown}{'...' if len(self) > SHOWN else ''}]"
 
@@ -142,19 +142,19 @@ class L(list[Any]):
 
     @classmethod
     def range(cls, a: Any, b: Any = None, step: Any = None) -> Self:
-        """The numbers of a range, or the positions of a collection."""
+        """Return the numbers of a range, or the positions of a collection."""
         if hasattr(a, "__len__"):
             a = len(a)
         return cls(range(a) if b is None else range(a, b, step or 1))
 
     @classmethod
     def split(cls, s: str, sep: str | None = None, maxsplit: int = -1) -> Self:
-        """The parts of a text."""
+        """Return the parts of a text."""
         return cls(s.split(sep, maxsplit))
 
     @classmethod
     def splitlines(cls, s: str, keepends: bool = False) -> Self:
-        """The lines of a text."""
+        """Return the lines of a text."""
         return cls(s.splitlines(keepends))
 
     # ---- each element
@@ -165,7 +165,7 @@ class L(list[Any]):
         return type(self)([call(o, *args, **kwargs) for o in self])
 
     def map_dict(self, f: Any = lambda o: o, *args: Any, **kwargs: Any) -> dict[Any, Any]:
-        """A dict from every element to ``f`` of it."""
+        """Return a dict from every element to ``f`` of it."""
         return {o: f(o, *args, **kwargs) for o in self}
 
     def map_filter(self, f: Any = lambda o: o, g: Any = lambda o: o, *args: Any, **kwargs: Any) -> Self:
@@ -173,11 +173,11 @@ class L(list[Any]):
         return type(self)([r for o in self if g(r := f(o, *args, **kwargs))])
 
     def map_first(self, f: Any = lambda o: o, g: Any = lambda o: o, *args: Any, **kwargs: Any) -> Any:
-        """The first ``f`` of an element for which ``g`` holds."""
+        """Return the first ``f`` of an element for which ``g`` holds."""
         return next((r for o in self if g(r := f(o, *args, **kwargs))), None)
 
     def flatmap(self, f: Any, *args: Any, **kwargs: Any) -> Self:
-        """The elements of ``f`` of every element."""
+        """Return the elements of ``f`` of every element."""
         return self.map(f, *args, **kwargs).concat()
 
     def starmap(self, f: Any, *args: Any, **kwargs: Any) -> Self:
@@ -185,11 +185,11 @@ class L(list[Any]):
         return type(self)([f(*o, *args, **kwargs) for o in self])
 
     def rstarmap(self, f: Any, *args: Any, **kwargs: Any) -> Self:
-        """As :meth:`starmap`, each element's arguments in reverse."""
+        """Work like :meth:`starmap`, with each element's arguments in reverse."""
         return type(self)([f(*reversed(list(o)), *args, **kwargs) for o in self])
 
     def filter(self, f: Any = None, negate: bool = False, **kwargs: Any) -> Self:
-        """The elements for which ``f`` holds (or, with ``negate``, does not)."""
+        """Return the elements for which ``f`` holds (or, with ``negate``, does not)."""
         if f is None:
             return type(self)([o for o in self if bool(o) != negate])
         if isinstance(f, dict):
@@ -204,7 +204,7 @@ class L(list[Any]):
         return type(self)(found)
 
     def attrgot(self, name: str, default: Any = None) -> Self:
-        """An attribute (or, of a dict, the value) of every element."""
+        """Return an attribute (or, of a dict, the value) of every element."""
         return type(self)([o.get(name, default) if isinstance(o, dict) else getattr(o, name, default) for o in self])
 
     def setattrs(self, attr: str, val: Any) -> None:
@@ -215,7 +215,7 @@ class L(list[Any]):
     # ---- order
 
     def sorted(self, key: Any = None, reverse: bool = False, cmp: Any = None, **kwargs: Any) -> Self:
-        """The same in order; ``key`` is a function, a position or the name of an attribute."""
+        """Return the same in order; ``key`` is a function, a position or the name of an attribute."""
         by = functools.cmp_to_key(cmp) if cmp else _sort_key(key)
         return type(self)(sorted(self, key=by, reverse=reverse, **kwargs))
 
@@ -223,43 +223,43 @@ class L(list[Any]):
         super().sort(key=_sort_key(key), reverse=reverse)
 
     def sorted_idxs(self, key: Any = None, reverse: bool = False) -> Self:
-        """The positions that sort it."""
+        """Return the positions that sort it."""
         by = _sort_key(key) or (lambda o: o)
         return type(self)(sorted(range(len(self)), key=lambda i: by(self[i]), reverse=reverse))
 
     def shuffle(self) -> Self:
-        """The same in an order drawn from ``random``."""
+        """Return the same in an order drawn from ``random``."""
         found = list(self)
         random.shuffle(found)
         return type(self)(found)
 
     def unique(self, sort: bool = False, bidir: bool = False, start: Any = None) -> Any:
-        """Each element once, in order of first appearance."""
+        """Return each element once, in order of first appearance."""
         found = list(dict.fromkeys([*L(start), *self]))
         if sort:
             found = sorted(found)
         return (type(self)(found), {v: i for i, v in enumerate(found)}) if bidir else type(self)(found)
 
     def argwhere(self, f: Any, negate: bool = False, **kwargs: Any) -> Self:
-        """The positions where ``f`` holds."""
+        """Return the positions where ``f`` holds."""
         return type(self)([i for i, o in enumerate(self) if bool(f(o, **kwargs)) != negate])
 
     def argfirst(self, f: Any, negate: bool = False) -> int | None:
-        """The first position where ``f`` holds; None where there is none."""
+        """Return the first position where ``f`` holds; None where there is none."""
         return next((i for i, o in enumerate(self) if bool(f(o)) != negate), None)
 
     def val2idx(self) -> dict[Any, int]:
-        """A dict from each element to its position."""
+        """Return a dict from each element to its position."""
         return {v: i for i, v in enumerate(self)}
 
     # ---- together
 
     def concat(self) -> Self:
-        """The elements of all elements."""
+        """Return the elements of all elements."""
         return type(self)([o for part in self for o in (part if isinstance(part, (list, tuple)) else L(part))])
 
     def zip(self, cycled: bool = False) -> Self:
-        """The elements' first ones together, their second ones, and so on."""
+        """Return the first parts of the elements together, then the second ones, and so on."""
         parts = [list(o) for o in self]
         longest = max((len(p) for p in parts), default=0)
         if cycled:
@@ -267,7 +267,7 @@ class L(list[Any]):
         return type(self)(list(zip(*parts)))
 
     def zipwith(self, *rest: Any, cycled: bool = False) -> Self:
-        """Each element with those of others at its position."""
+        """Return each element with those of others at its position."""
         return type(self)([self, *rest]).zip(cycled)
 
     def map_zip(self, f: Any, *args: Any, cycled: bool = False, **kwargs: Any) -> Self:
@@ -279,55 +279,55 @@ class L(list[Any]):
         return self.zipwith(*rest, cycled=cycled).starmap(f, **kwargs)
 
     def enumerate(self) -> Self:
-        """Pairs of position and element."""
+        """Return pairs of position and element."""
         return type(self)(list(enumerate(self)))
 
     def renumerate(self) -> Self:
-        """Pairs of element and position."""
+        """Return pairs of element and position."""
         return type(self)([(o, i) for i, o in enumerate(self)])
 
     def product(self) -> Any:
-        """The product of the elements."""
+        """Return the product of the elements."""
         return self.reduce(operator.mul)
 
     def sum(self) -> Any:
-        """The sum of the elements."""
+        """Return the sum of the elements."""
         return self.reduce(operator.add) if len(self) else 0
 
     def reduce(self, f: Any, initial: Any = None) -> Any:
-        """The elements taken together by ``f``, two at a time."""
+        """Combine the elements by ``f``, two at a time."""
         return functools.reduce(f, self) if initial is None else functools.reduce(f, self, initial)
 
     def groupby(self, key: Any, val: Any = lambda o: o) -> dict[Any, list[Any]]:
-        """A dict of lists by ``key`` (a function, a position or an attribute)."""
+        """Return a dict of lists by ``key`` (a function, a position or an attribute)."""
         return groupby(self, key, val)
 
     def partition(self, f: Any = None, **kwargs: Any) -> tuple[Self, Self]:
-        """The elements for which ``f`` holds, and the others."""
+        """Return the elements for which ``f`` holds, and the others."""
         return self.filter(f, **kwargs), self.filter(f, negate=True, **kwargs)
 
     def cycle(self) -> Any:
-        """The elements again and again."""
+        """Repeat the elements endlessly."""
         return itertools.cycle(self) if len(self) else itertools.repeat(None)
 
     def first(self, f: Any = None) -> Any:
-        """The first element (for which ``f`` holds); None where there is none."""
+        """Return the first element (for which ``f`` holds); None where there is none."""
         return next((o for o in self if f is None or f(o)), None)
 
     def last(self, f: Any = None) -> Any:
-        """The last element (for which ``f`` holds); None where there is none."""
+        """Return the last element (for which ``f`` holds); None where there is none."""
         return next((o for o in reversed(self) if f is None or f(o)), None)
 
     def flatten(self) -> Self:
-        """The elements of lists in lists."""
+        """Return the elements of lists in lists."""
         return type(self)(_flat(self))
 
     def pairwise(self) -> Self:
-        """Each element with the next one."""
+        """Return each element with the next one."""
         return type(self)(list(itertools.pairwise(self)))
 
     def batched(self, n: int) -> Self:
-        """Runs of ``n`` elements."""
+        """Return runs of ``n`` elements."""
         return type(self)([tuple(self[i : i + n]) for i in range(0, len(self), n)])
 
     def combinations(self, r: int) -> Self:
@@ -353,11 +353,11 @@ class L(list[Any]):
         return self.map(lambda o: torch.as_tensor(np.asarray(o)))
 
     def stack(self, dim: int = 0) -> Tensor:
-        """The elements (tensors) along a new dimension."""
+        """Return the elements (tensors) along a new dimension."""
         return torch.stack([torch.as_tensor(o) for o in self], dim=dim)
 
     def cat(self, dim: int = 0) -> Tensor:
-        """The elements (tensors) along a dimension that they have."""
+        """Return the elements (tensors) along a dimension that they have."""
         return torch.cat([torch.as_tensor(o) for o in self], dim=dim)
 
 
@@ -366,7 +366,7 @@ def _flat(x: Any) -> list[Any]:
 
 
 def groupby(x: Any, key: Any, val: Any = lambda o: o) -> dict[Any, list[Any]]:
-    """A dict of lists by ``key`` (a function, a position or an attribute)."""
+    """Return a dict of lists by ``key`` (a function, a position or an attribute)."""
     by, value = _sort_key(key), _sort_key(val)
     found: dict[Any, list[Any]] = {}
     for o in x.items() if isinstance(x, dict) else x:
@@ -375,7 +375,7 @@ def groupby(x: Any, key: Any, val: Any = lambda o: o) -> dict[Any, list[Any]]:
 
 
 def mask2idxs(mask: Any) -> L:
-    """Positions of a mask (or positions as they are)."""
+    """Return positions of a mask (or positions as they are)."""
     values = [o.item() if hasattr(o, "item") else o for o in mask]
     if values and isinstance(values[0], bool):
         return L([i for i, keep in enumerate(values) if keep])

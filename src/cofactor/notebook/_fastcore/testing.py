@@ -1,4 +1,4 @@
-"""Checks that say what was compared: ``test_eq(a, b)`` and its kin."""
+"""Checks that show what was compared: ``test_eq(a, b)`` and similar functions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def test(a: Any, b: Any, cmp: Callable[[Any, Any], bool], cname: str | None = None) -> None:
-    """AssertionError with both sides where ``cmp`` of them does not hold."""
+    """Raise AssertionError with both sides if ``cmp`` of them does not hold."""
     if not cmp(a, b):
         raise AssertionError(f"{cname or getattr(cmp, '__name__', cmp)}:\n{a}\n{b}")
 
@@ -41,39 +41,39 @@ def nequals(a: Any, b: Any) -> bool:
 
 
 def test_eq(a: Any, b: Any) -> None:
-    """Both are the same."""
+    """Check that both are equal."""
     test(a, b, equals, "==")
 
 
 def test_eq_type(a: Any, b: Any) -> None:
-    """Both are the same and of one type."""
+    """Check that both are equal and of one type."""
     test_eq(a, b)
     test_eq(type(a), type(b))
 
 
 def test_ne(a: Any, b: Any) -> None:
-    """They differ."""
+    """Check that they differ."""
     test(a, b, nequals, "!=")
 
 
 def test_close(a: Any, b: Any, eps: float = 1e-5) -> None:
-    """They lie within ``eps``."""
+    """Check that they differ by at most ``eps``."""
     test(a, b, lambda x, y: is_close(x, y, eps), "close")
 
 
 def test_is(a: Any, b: Any) -> None:
-    """They are one object."""
+    """Check that they are one object."""
     test(a, b, lambda x, y: x is y, "is")
 
 
 def test_shuffled(a: Any, b: Any) -> None:
-    """They hold the same in another order."""
+    """Check that they hold the same elements in another order."""
     test_ne(a, b)
     test_eq(Counter(a), Counter(b))
 
 
 def test_stdout(f: Callable[[], Any], exp: str, regex: bool = False) -> None:
-    """What ``f`` prints."""
+    """Check what ``f`` prints."""
     out = io.StringIO()
     with redirect_stdout(out):
         f()
@@ -85,7 +85,7 @@ def test_stdout(f: Callable[[], Any], exp: str, regex: bool = False) -> None:
 
 
 def test_warns(f: Callable[[], Any], show: bool = False) -> None:
-    """``f`` warns."""
+    """Check that ``f`` warns."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         f()
@@ -96,7 +96,7 @@ def test_warns(f: Callable[[], Any], show: bool = False) -> None:
 
 
 def test_fail(f: Callable[..., Any], msg: str = "", contains: str = "", args: Any = None, kwargs: Any = None) -> None:
-    """``f`` raises, with a message that contains a text."""
+    """Check that ``f`` raises an error whose message contains a text."""
     try:
         f(*(args or []), **(kwargs or {}))
     except Exception as exc:
@@ -109,7 +109,7 @@ test_fails = test_fail
 
 
 class ExceptionExpected:
-    """Inside ``with``, an exception is expected."""
+    """Expect an exception inside ``with``."""
 
     def __init__(self, ex: Any = Exception, regex: str = "") -> None:
         self.ex, self.regex = ex, regex

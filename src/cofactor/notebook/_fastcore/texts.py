@@ -1,4 +1,4 @@
-"""fastcore's functions of names and texts."""
+"""fastcore's functions for names and texts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def snake(name: str) -> str:
 
 
 def round_multiple(x: Any, mult: int, round_down: bool = False) -> Any:
-    """The nearest multiple."""
+    """Return the nearest multiple."""
     if isinstance(x, (list, tuple)):
         return [round_multiple(o, mult, round_down) for o in x]
     return (int if round_down else round)(x / mult) * mult
@@ -61,7 +61,7 @@ def partial_format(s: str, **kwargs: Any) -> Any:
 
 
 def str2bool(s: Any) -> bool:
-    """Whether a text means yes."""
+    """Return whether a text means yes."""
     if not isinstance(s, str):
         return bool(s)
     return s.lower() in ("1", "true", "yes", "y", "t", "on") if s else False
@@ -84,14 +84,14 @@ def to_list(x: Any) -> list[Any]:
 
 
 class PrettyString(str):
-    """A text that is shown as it reads, without quotes."""
+    """A text that is shown without quotes."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 class NotStr(str):
-    """A text that is not taken for one."""
+    """A text that is not treated as one."""
 
 
 def to_snake(s: str) -> str:
@@ -111,5 +111,5 @@ def str2list(s: str) -> list[str]:
 
 
 def class2attr(self: Any, cls_name: str) -> str:
-    """The name of its class in snake case without ``cls_name``."""
+    """Return the name of its class in snake case, without ``cls_name``."""
     return camel2snake(re.sub(rf"{cls_name}$", "", type(self).__name__) or cls_name.lower())

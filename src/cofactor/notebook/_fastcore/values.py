@@ -1,4 +1,4 @@
-"""fastcore's functions of values: the first of several, tuples of one, whether two things are the same."""
+"""fastcore's functions for values: the first of several, tuples of one, whether two things are equal."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ __all__ = [
 
 
 def ifnone(a: Any, b: Any) -> Any:
-    """``b`` where ``a`` is None."""
+    """Return ``a``, or ``b`` if ``a`` is None."""
     return b if a is None else a
 
 
 def noop(x: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """Its first argument."""
+    """Return the first argument."""
     return x
 
 
 def noops(self: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """Its first argument, as a method."""
+    """Return the first argument, as a method."""
     return x
 
 
@@ -93,7 +93,7 @@ def tonull(x: Any) -> Any:
 
 
 class NullType:
-    """Callable, iterable, false: stands for nothing."""
+    """Represents nothing: callable, iterable, false."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -111,17 +111,17 @@ null = NullType()
 
 
 def first(x: Any, f: Any = None, negate: bool = False, **kwargs: Any) -> Any:
-    """The first element (for which ``f`` holds); None where there is none."""
+    """Return the first element (for which ``f`` holds); None where there is none."""
     return next((o for o in x if f is None or bool(f(o, **kwargs)) != negate), None)
 
 
 def last(x: Any, f: Any = None, negate: bool = False, **kwargs: Any) -> Any:
-    """The last element (for which ``f`` holds); None where there is none."""
+    """Return the last element (for which ``f`` holds); None where there is none."""
     return first(reversed(list(x)), f, negate, **kwargs)
 
 
 def only(x: Any) -> Any:
-    """The one element of a collection; ValueError where it has none or more."""
+    """Return the only element of a collection. Raises ValueError if there are none or several."""
     found = list(x)
     if len(found) != 1:
         raise ValueError(f"there are {len(found)} elements, not one")
@@ -129,46 +129,46 @@ def only(x: Any) -> Any:
 
 
 def range_of(x: Any, b: Any = None, step: Any = None) -> list[int]:
-    """Positions of a collection, or the numbers of a range."""
+    """Return positions of a collection, or the numbers of a range."""
     if hasattr(x, "__len__"):
         x = len(x)
     return list(range(x) if b is None else range(x, b, step or 1))
 
 
 def tuplify(x: Any, use_list: bool = False, match: Any = None) -> tuple[Any, ...]:
-    """A tuple of it."""
+    """Return a tuple of it."""
     return tuple(listify(x, use_list=use_list, match=match))
 
 
 def detuplify(x: Any) -> Any:
-    """The element of a tuple of one; None of an empty one."""
+    """Return the element of a tuple of one; None of an empty one."""
     if len(x) == 0:
         return None
     return x[0] if len(x) == 1 and getattr(x, "ndim", 1) == 1 else x
 
 
 def setify(x: Any) -> set[Any]:
-    """A set of it."""
+    """Return a set of it."""
     return x if isinstance(x, set) else set(listify(x))
 
 
 def uniqueify(x: Any, sort: bool = False, bidir: bool = False, start: Any = None) -> Any:
-    """Each element once."""
+    """Return each element once."""
     return L(x).unique(sort=sort, bidir=bidir, start=start)
 
 
 def is_listy(x: Any) -> bool:
-    """A list, tuple, ``L``, slice or generator."""
+    """Return whether it is a list, tuple, ``L``, slice or generator."""
     return isinstance(x, (tuple, list, slice, Generator))
 
 
 def is_coll(x: Any) -> bool:
-    """Whether it has a length."""
+    """Return whether it has a length."""
     return hasattr(x, "__len__") and hasattr(type(x), "__len__")
 
 
 def all_equal(a: Any, b: Any) -> bool:
-    """Whether both have the same length and equal elements."""
+    """Return whether both have the same length and equal elements."""
     if not is_iter(b):
         return False
     a, b = list(a), list(b)
@@ -181,12 +181,12 @@ def array_equal(a: Any, b: Any) -> bool:
 
 
 def df_equal(a: Any, b: Any) -> bool:
-    """Whether two frames (or columns) hold the same."""
+    """Return whether two frames (or columns) hold the same."""
     return bool(a.equals(b))
 
 
 def equals(a: Any, b: Any) -> bool:
-    """Whether two things are the same: arrays element by element, frames, dicts, lists in lists."""
+    """Return whether two things are the same: arrays element by element, frames, dicts, lists in lists."""
     if isinstance(a, type) or isinstance(b, type):
         return bool(a == b)
     if hasattr(a, "equals") and hasattr(a, "iloc"):
@@ -207,7 +207,7 @@ def _plain(x: Any) -> Any:
 
 
 def is_close(a: Any, b: Any, eps: float = 1e-5) -> bool:
-    """Whether numbers (or arrays, or collections of them) lie within ``eps``."""
+    """Return whether numbers (or arrays, or collections of them) lie within ``eps``."""
     if is_array(a) or is_array(b):
         return bool((abs(np.asarray(_plain(a), float) - np.asarray(_plain(b), float)) < eps).all())
     if is_iter(a) or is_iter(b):
@@ -220,7 +220,7 @@ def is_not(a: Any, b: Any) -> bool:
 
 
 def _operator(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """An operator that waits for its left side where it is given one argument."""
+    """Return an operator that waits for its left side if it gets one argument."""
 
     @functools.wraps(function)
     def either(*args: Any) -> Any:
@@ -238,12 +238,12 @@ in_ = _operator(lambda x, a: x in a)
 
 
 def true(x: Any) -> Any:
-    """Always True."""
+    """Return True."""
     return True
 
 
 def not_(f: Callable[..., Any]) -> Callable[..., bool]:
-    """The function that holds where ``f`` does not."""
+    """Return the negation of the function."""
     return lambda *args, **kwargs: not f(*args, **kwargs)
 
 
@@ -278,5 +278,5 @@ def one_is_instance(a: Any, b: Any, t: Any) -> bool:
 
 
 def risinstance(types: Any, obj: Any = None) -> Any:
-    """``isinstance`` with its arguments the other way round."""
+    """``isinstance`` with swapped arguments."""
     return (lambda o: isinstance(o, types)) if obj is None else isinstance(obj, types)

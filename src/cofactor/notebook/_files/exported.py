@@ -1,4 +1,4 @@
-"""A Learner for an application, in one file: a line of text that says what it is, then a zip archive of JSON and
+"""Export a Learner for an application in one file: a line of text that identifies it, then a zip archive of JSON and
 safetensors. Nothing that is read is executed."""
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ FIRST_LINE = b"cofactor learner 1: a zip archive of data, no code; read it with 
 _LIMIT = 4 << 30
 OPTIONS = ("lr", "wd", "moms", "wd_bn_bias", "train_bn")
 _own: dict[tuple[str, str], Any] = {}
-"""Modules' classes and losses that this process exported, by their names."""
+"""Classes of modules, and losses, that this process exported, by their names."""
 _alive: WeakValueDictionary[tuple[str, str], nn.Module] = WeakValueDictionary()
-"""The modules themselves, as long as they are there: of one that is no ``Module`` nobody knows how it was made."""
+"""The modules themselves, as long as they exist: a module that is not a ``Module`` cannot be created again."""
 
 
 def export(learn: Any, fname: Any) -> Path:
-    """Write a learner's file: weights, ids and ratings, no code."""
+    """Write a learner to a file: weights, ids and ratings, no code."""
     target = Path(learn.path) / check_path(fname, "the file to export to")
     if target.is_dir():
         raise BundleError(f"cannot write {target}: it is a directory")
@@ -64,8 +64,8 @@ def export(learn: Any, fname: Any) -> Path:
         data, kind = _table_facts(ds, learn.dls), "table"
     else:
         raise ConfigError(
-            f"export writes a learner of a table or of a DataBlock, not of a {type(ds).__name__}; for other data sets "
-            "use learn.save"
+            f"export supports a learner of a table or of a DataBlock, not of a {type(ds).__name__}; for other data"
+            " sets use learn.save"
         )
     facts = {
         "format": "cofactor-learner",
@@ -158,7 +158,7 @@ def _loss_facts(loss: Any) -> dict[str, Any]:
 
 
 def _metric_name(m: Any) -> list[str] | None:
-    """The names of a metric, or of the function that it is the mean of; None where it has none."""
+    """Return the names of a metric, or of the function that it averages; None if it has none."""
     names = [n for n, found in vars(_metric_functions).items() if found is m]
     if names:
         return [_metric_functions.__name__, names[0]]
@@ -168,7 +168,7 @@ def _metric_name(m: Any) -> list[str] | None:
 
 
 def metrics_of(names: Any) -> list[Any]:
-    """The metrics that are here."""
+    """Return the metrics that are available here."""
     found = [vars(_metric_functions).get(n) if w == _metric_functions.__name__ else find(w, n) for w, n in names]
     return [m for m in found if isinstance(m, (FunctionType, Metric))]
 
@@ -307,7 +307,7 @@ def module_of(m: Mapping[str, Any], given: Any, path: Path) -> Any:
     if (there := _alive.get((str(where), str(name)))) is not None:
         return deepcopy(there)
     raise BundleError(
-        f"{path} holds the weights of a module of your own ({name}), and no code; import its class first (a "
+        f"{path} holds the weights of a module of your own ({name}), but no code; import its class first (a "
         f"subclass of Module), "
         "or give the module too, of the same class and sizes: load_learner(fname, module=...)"
     )
@@ -333,7 +333,7 @@ def loss_of(m: Mapping[str, Any], given: Any) -> Any:
 
 
 class _MissingLoss:
-    """Stands for a loss of one's own that is not there: predictions need none."""
+    """A placeholder for a missing loss of your own; predictions do not need it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -346,7 +346,7 @@ class _MissingLoss:
 
 
 def _imported(where: str, name: str) -> Any:
-    """What is there under a name in a module that is imported already; None where it is not. Nothing is imported."""
+    """Return the object of a name in a module that is already imported; None if there is none. Nothing is imported."""
     if (found := _own.get((str(where), str(name)))) is not None:
         return found
     found = sys.modules.get(where)

@@ -1,5 +1,5 @@
-"""What an exported file keeps of data sets whose items go through functions one by one: the functions, by name, and the
-classes that they learned. No item and no code."""
+"""The exported form of data sets whose items go through functions one by one: the functions, by name, and the classes
+that they learned. It contains no items and no code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOOKS = ("after_item", "after_batch", "before_batch")
 
 
 def facts_of(ds: Datasets, dls: Any, classes: Classes) -> dict[str, Any]:
-    """The functions of a data set and of its loaders. ``classes`` writes the ids of a column down."""
+    """Return the functions of a data set and of its loaders. ``classes`` stores the ids of a column."""
     return {
         "parts": [[_step(f, classes) for f in tl.tfms.fs] for tl in ds.tls],
         "n_inp": int(ds.n_inp),
@@ -49,7 +49,7 @@ def _step(f: Any, classes: Classes) -> dict[str, Any]:
 
 
 def loaders(facts: Mapping[str, Any], bs: int, path: Path, mapped: Callable[[Any, bool], CategoryMap]) -> DataLoaders:
-    """Loaders without items, which make others of the same kind (``test_dl``)."""
+    """Return loaders without items, which make others of the same kind (``test_dl``)."""
     parts = [TfmdLists([], Steps([_made(f, mapped) for f in fs])) for fs in facts["parts"]]
     ds = Datasets(tls=parts, n_inp=int(facts["n_inp"]))
     hooks: dict[str, Any] = {k: [_made(f, mapped) for f in fs] for k, fs in facts["hooks"].items() if k in HOOKS}
@@ -74,7 +74,7 @@ def _made(f: Mapping[str, Any], mapped: Callable[[Any, bool], CategoryMap]) -> A
     found = find(*f["function"])
     if found is None:
         raise ConfigError(
-            f"the items of this learner go through a function of your own ({f['function'][1]}), and the file holds no "
-            "code; define it first, then call load_learner again"
+            f"the items of this learner go through a function of your own ({f['function'][1]}), but the file holds no"
+            " code; define it first, then call load_learner again"
         )
     return found() if isinstance(found, type) else found

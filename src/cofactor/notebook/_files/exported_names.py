@@ -1,5 +1,5 @@
-"""Functions and classes of one's own in an exported file: their names. They are found again where this process exported
-them, or where the notebook (``__main__``) defines them; nothing is imported, and nothing of any library is called."""
+"""The user's own functions and classes in an exported file: their names. They are looked up where this process exported
+them, or where the notebook (``__main__``) defines them. Nothing is imported, and no library code is called."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from cofactor.errors import ConfigError
 
 _exported: dict[tuple[str, str], Any] = {}
-"""What this process exported, by its names."""
+"""The objects that this process exported, by their names."""
 
 
 def remember(f: Any, what: str) -> list[str]:
-    """The names of a function, or of the class of an object that is made without arguments. ``what`` begins the
-    sentence of a refusal."""
+    """Return the names of a function, or of the class of an object that is created without arguments. ``what`` begins
+    the error message."""
     owner = f if isinstance(f, (FunctionType, type)) else type(f)
     name = str(getattr(owner, "__qualname__", ""))
     if "<" in name or not isinstance(owner, (FunctionType, type)) or (owner is not f and vars(f)):
         shown = name if "<lambda>" in name or owner is f else f"an object of {name}"
         raise ConfigError(
-            f"{what} {shown} cannot be exported: a file holds names, no code. "
-            "Write a function by def, outside of other functions"
+            f"{what} {shown} cannot be exported, because a file holds names but no code; define a function with def,"
+            " outside of other functions"
         )
     where = str(owner.__module__)
     _exported[where, name] = owner
@@ -30,7 +30,7 @@ def remember(f: Any, what: str) -> list[str]:
 
 
 def find(where: str, name: str) -> Any:
-    """The function or class of these names; None where it is not there."""
+    """Return the function or class with these names; None if it does not exist."""
     if (found := _exported.get((str(where), str(name)))) is not None:
         return found
     main: Any = sys.modules.get("__main__")

@@ -1,4 +1,4 @@
-"""Weights of a module in files that PyTorch and fastai read (``.pth``). Nothing that is read is executed."""
+"""Files of a module's weights that PyTorch and fastai can read (``.pth``). Nothing that is read is executed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 PICKLE = (
-    "{} is a pickle: reading it would run whatever code it holds, so it is not read. Where it was made, save "
+    "{} is a pickle: reading it could run any code in it, so it is not read. In the program that wrote it, save "
     "the weights "
     'with learn.save("name") and load them with learn.load("name"), or export the learner here again'
 )
@@ -52,7 +52,7 @@ def load(learn: Any, file: Any, device: Any, with_opt: bool, strict: bool) -> An
     """Read weights into the module, in place."""
     path = _place(learn, file, ".pth")
     if device is not None:
-        checked_device(device)  # the weights go to where the module is
+        checked_device(device)  # the weights are moved to the module's device
     if not path.exists() and path.with_suffix(".safetensors").exists():
         path = path.with_suffix(".safetensors")
     if path.suffix == ".safetensors":
@@ -71,7 +71,7 @@ def load(learn: Any, file: Any, device: Any, with_opt: bool, strict: bool) -> An
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """A ``.pth`` of tensors; BundleError where it is not there or holds anything else."""
+    """Read a ``.pth`` of tensors. Raises BundleError if it does not exist or holds anything else."""
     if not path.exists():
         raise MissingFileError(f"no saved weights at {path}")
     try:
@@ -87,11 +87,11 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 class _Listed:
-    """Stands for the list type of fastai's files, which is read as plain data."""
+    """A replacement for the list type of fastai's files, which is read as plain data."""
 
 
 def _plain_types() -> list[Any]:
-    """What a file may hold besides tensors: numbers of NumPy, and the list type of fastai's files."""
+    """Return what a file may hold besides tensors: numbers of NumPy, and the list type of fastai's files."""
     scalar = np.float64(0).__reduce__()[0]
     kinds: list[Any] = [np.dtype, *(getattr(np.dtypes, n) for n in np.dtypes.__all__)]
     kinds += [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
@@ -99,7 +99,7 @@ def _plain_types() -> list[Any]:
 
 
 def put_weights(learn: Any, state: Mapping[str, Any], strict: bool) -> None:
-    """Copy weights into the module, in place; BundleError where they are of another one."""
+    """Copy weights into the module, in place. Raises BundleError if they belong to another one."""
     wanted = learn.model.state_dict()
     given = {str(k): v for k, v in state.items() if isinstance(v, Tensor)}
     for name in [n for n in given if n not in wanted and (n.startswith("bn_cont.") or given[n].numel() == 0)]:
@@ -157,7 +157,7 @@ def load_model(
 ) -> None:
     """Read a module's weights. Nothing in the file is executed."""
     if device is not None:
-        checked_device(device)  # the weights go to where the module is
+        checked_device(device)  # the weights are moved to the module's device
     state = read_weights(Path(file))
     opt_state = None
     if set(state) == {"model", "opt"}:
@@ -179,7 +179,7 @@ def _place(learn: Any, file: Any, ext: str) -> Path:
 
 
 def write_whole(target: Path, write: Any) -> None:
-    """Write a file beside its place, then swap it in."""
+    """Write a file under another name, then rename it."""
     part = target.with_name(f".{target.name}.part")
     try:
         write(part)

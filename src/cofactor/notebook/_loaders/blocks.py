@@ -1,4 +1,4 @@
-"""``DataBlock``: how items become data sets."""
+"""``DataBlock``: the recipe that turns items into data sets."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ __all__ = ["DataBlock"]
 
 
 class DataBlock:
-    """How items become data sets: ``blocks`` say what each part of a tuple is, ``getters`` (or ``get_x`` and ``get_y``)
-    read it, ``get_items`` finds the items, ``splitter`` cuts them. Subclasses may have these as attributes."""
+    """The recipe that turns items into data sets. ``blocks`` define the parts of a tuple, ``getters`` (or ``get_x`` and
+    ``get_y``) read them, ``get_items`` finds the items, ``splitter`` splits them. Subclasses may define these as
+    attributes."""
 
     blocks: Any = (TransformBlock, TransformBlock)
     dl_type: Any = None
@@ -75,21 +76,21 @@ class DataBlock:
         self.getters[part] = there
 
     def new(self, item_tfms: Any = None, batch_tfms: Any = None) -> DataBlock:
-        """With other functions for items and batches."""
+        """Return a copy with other functions for items and batches."""
         self.item_tfms = L([*self.block_item_tfms, *L(item_tfms)], use_list=True)
         self.batch_tfms = L([*self.block_batch_tfms, *L(batch_tfms)], use_list=True)
         return self
 
     @classmethod
     def from_columns(cls, blocks: Any = None, getters: Any = None, get_items: Any = None, **kwargs: Any) -> DataBlock:
-        """Of a source that holds columns: each block takes the next one."""
+        """Return a DataBlock for a source of columns: each block takes the next one."""
         if getters is None:
             getters = [ItemGetter(i) for i in range(2 if blocks is None else len(L(blocks)))]
         rows = _zipped if get_items is None else compose(get_items, _zipped)
         return cls(blocks=blocks, getters=getters, get_items=rows, **kwargs)
 
     def datasets(self, source: Any, verbose: bool = False) -> Datasets:
-        """The data sets of a source."""
+        """Return the data sets of a source."""
         items = source if self.get_items is None else self.get_items(source)
         splits = (self.splitter or RandomSplitter())(items)
         tfms = [[*(g.fs if hasattr(g, "fs") else L(g)), *t] for g, t in zip(self.getters, self.type_tfms)]
@@ -99,7 +100,7 @@ class DataBlock:
         return Datasets(items, tfms=tfms, splits=splits, dl_type=self.dl_type, n_inp=self.n_inp)
 
     def dataloaders(self, source: Any, path: Any = ".", verbose: bool = False, **kwargs: Any) -> DataLoaders:
-        """Loaders of a source; see :meth:`Datasets.dataloaders`."""
+        """Return loaders of a source; see :meth:`Datasets.dataloaders`."""
         hooks: Mapping[str, Any] = {
             k: list(v) for k, v in (("after_item", self.item_tfms), ("after_batch", self.batch_tfms)) if len(v)
         }
@@ -123,5 +124,5 @@ def _zipped(columns: Any) -> L:
 
 
 def _again(f: Any) -> Any:
-    """A transform that learns from the data, as it was made: each data set has its own."""
+    """Return a fresh copy of a transform that learns from the data: each data set needs its own."""
     return f.fresh() if hasattr(f, "fresh") else f

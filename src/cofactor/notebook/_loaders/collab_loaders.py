@@ -25,7 +25,7 @@ __all__ = [
 
 @takes_its_own
 class CollabDataLoaders(TabularDataLoaders):
-    """``train`` and ``valid`` loaders of a table of ratings. Make it by :meth:`from_df` or :meth:`from_csv`."""
+    """``train`` and ``valid`` loaders of a table of ratings. Create it by :meth:`from_df` or :meth:`from_csv`."""
 
     @classmethod
     def from_df(  # type: ignore[override]
@@ -40,9 +40,11 @@ class CollabDataLoaders(TabularDataLoaders):
         splits: Any = None,
         **kwargs: Any,
     ) -> CollabDataLoaders:
-        """From a frame (pandas, polars, Arrow); columns 0, 1 and 2 unless named. A share ``valid_pct`` of the rows,
-        drawn by ``seed`` (else by torch's generator), is for validation; or the rows of ``splits`` (train, valid). All
-        rows are kept, also repeated pairs.
+        """Create loaders from a frame (pandas, polars, Arrow); user, item and rating are columns 0, 1 and 2 unless
+        named.
+
+        A share ``valid_pct`` of the rows, drawn by ``seed`` (else by torch's generator), is for validation; or the rows
+        of ``splits`` (train, valid). All rows are kept, including repeated pairs.
 
         More: ``bs=64``, ``val_bs``, ``shuffle=True``, ``drop_last``, ``device``.
         """
@@ -51,7 +53,7 @@ class CollabDataLoaders(TabularDataLoaders):
         frame = as_pandas(ratings)
         names = [_column(frame, given, i) for i, given in enumerate((user_name, item_name, rating_name))]
         if len(set(names)) < 3 or not frame.columns[frame.columns.isin(names)].is_unique:
-            raise DataError(f"user, item and rating must be three columns, each there once, not {names}")
+            raise DataError(f"user, item and rating must be three different columns, not {names}")
         for name in names[:2]:
             _check_ids(frame[name])
         if frame[names[2]].isna().any():
@@ -80,8 +82,8 @@ class CollabDataLoaders(TabularDataLoaders):
 
     @classmethod
     def from_csv(cls, csv: Any, **kwargs: Any) -> CollabDataLoaders:  # type: ignore[override]
-        """From a CSV file; see :meth:`from_df`. ``sep``, ``delimiter``, ``header``, ``names``, ``usecols``, ``dtype``
-        and ``encoding`` go to ``pd.read_csv``."""
+        """Create loaders from a CSV file; see :meth:`from_df`. ``sep``, ``delimiter``, ``header``, ``names``,
+        ``usecols``, ``dtype`` and ``encoding`` go to ``pd.read_csv``."""
         reading = ("sep", "delimiter", "header", "names", "usecols", "dtype", "encoding")
         own = ("valid_pct", "user_name", "item_name", "rating_name", "seed", "path", "splits")
         refuse("from_csv", kwargs, (*own, *LOADER, *reading), OPTIONS)
@@ -92,7 +94,7 @@ class CollabDataLoaders(TabularDataLoaders):
 def _column(frame: pd.DataFrame, given: Any, position: int) -> Any:
     if given is None:
         if position >= frame.shape[1]:
-            raise DataError(f"the table has {frame.shape[1]} columns; user, item and rating make three")
+            raise DataError(f"the table has {frame.shape[1]} columns; user, item and rating need three")
         return frame.columns[position]
     if given not in frame:
         raise no_column(given, frame.columns)
@@ -100,7 +102,7 @@ def _column(frame: pd.DataFrame, given: Any, position: int) -> Any:
 
 
 def _check_ids(column: pd.Series[Any]) -> None:
-    """DataError for ids that cannot be classes: lists, or text among numbers."""
+    """Raise DataError for ids that cannot be classes: lists, or text among numbers."""
     if column.dtype != object:
         return
     kinds = {
@@ -110,8 +112,8 @@ def _check_ids(column: pd.Series[Any]) -> None:
     odd = next((v for v in column.dropna() if isinstance(v, (list, dict, set, np.ndarray))), None)
     if odd is not None:
         raise DataError(
-            f"column {column.name!r} holds a {type(odd).__name__} ({odd!r}), not one id a row; "
-            f"use frame.explode({column.name!r})"
+            f"column {column.name!r} holds a {type(odd).__name__} ({odd!r}), not one id per row; use"
+            f" frame.explode({column.name!r})"
         )
     if len(kinds) > 1:
         raise DataError(

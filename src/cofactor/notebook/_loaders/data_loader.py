@@ -1,4 +1,4 @@
-"""One loader of batches: of any data set, and of a table."""
+"""A loader of batches: of any data set, or of a table."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ HARMLESS = {
 }
 
 
-"""Options of loading in other processes: the data lie in memory, so there is nothing for them to do. ``n_inp`` is what
-the data set says: all parts of a batch but the last are inputs."""
+"""Options of loading in other processes, which have no effect because the data are in memory; and ``n_inp``, which the
+data set determines: all parts of a batch but the last are inputs."""
 
 
 LOADER = ("bs", "val_bs", "shuffle", "drop_last", "device", "num_workers", "pin_memory", "n", "wgts")
 
 
-"""Options of a loader that change what it gives, or that everybody writes."""
+"""Options of a loader that change its batches, or that are commonly written."""
 
 
 HOOKS = (
@@ -59,13 +59,13 @@ HOOKS = (
 )
 
 PIPES = ("after_item", "before_batch", "after_batch")
-"""Hooks that are attributes of a loader: functions in order, to which others may be added."""
+"""Hooks that are attributes of a loader: lists of functions, which can be extended."""
 
 
 class DataLoader:
-    """Batches of a data set: anything with ``__getitem__`` and a length, or that one can loop over.
+    """Batches of a data set: anything that can be indexed and has a length, or that can be looped over.
 
-    ``num_workers``, ``pin_memory`` and their like are accepted and change nothing.
+    ``num_workers``, ``pin_memory`` and similar options are accepted and have no effect.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class DataLoader:
         return int(self.n // bs if self.drop_last else -(-self.n // bs))
 
     def get_idxs(self) -> list[int]:
-        """The order of rows for one pass."""
+        """Return the order of rows for one pass."""
         if self.hooked("get_idxs"):
             return (
                 list(self.hooks["get_idxs"](self))
@@ -174,7 +174,7 @@ class DataLoader:
         return self._hook("after_batch", b if where is None else to_device(b, where))
 
     def hooked(self, *names: str) -> bool:
-        """Whether one of these hooks does anything."""
+        """Return whether one of these hooks does anything."""
         return any(len(L(self.hooks.get(name))) for name in names)
 
     def _hook(self, name: str, x: Any = None) -> Any:
@@ -184,15 +184,13 @@ class DataLoader:
         return x
 
     def one_batch(self) -> Any:
-        """One batch (of a shuffled loader, another each time)."""
+        """Return one batch (for a shuffled loader, a new one each time)."""
         for b in self:
             return b
-        raise DataError(
-            "this loader has no batch: there is no row, or there are fewer rows than bs and drop_last is set"
-        )
+        raise DataError("this loader has no batches: there are no rows, or fewer rows than bs while drop_last is set")
 
     def new(self, dataset: Any = None, cls: Any = None, **kwargs: Any) -> Any:
-        """Another loader with the same options but those given."""
+        """Return another loader with the same options except the given ones."""
         old = {"bs": self.bs, "shuffle": self.shuffle, "drop_last": self.drop_last, "device": self.device} | self.hooks
         old |= {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
         if dataset is None and self._n is not None:
@@ -205,7 +203,7 @@ class DataLoader:
 
     @property
     def n_inp(self) -> int:
-        """How many parts of a batch are inputs."""
+        """The number of parts of a batch that are inputs."""
         own = getattr(self.dataset, "n_inp", None)
         return 1 if own is None else int(own)
 
@@ -245,11 +243,10 @@ class TfmdDL(DataLoader):
 
 
 class TabDataLoader(TfmdDL):
-    """Batches of a :class:`TabularPandas`: x int64 (bs, columns), continuous columns where it has them, y (bs,
-    targets).
+    """Batches of a :class:`TabularPandas`: x int64 (bs, columns), continuous columns if there are any, y (bs, targets).
 
-    A shuffled one visits each row once an epoch, in a new order each time; with ``wgts`` it draws rows by weight, with
-    replacement.
+    A shuffled loader visits each row once per epoch, in a new order each time. With ``wgts`` it draws rows by weight,
+    with replacement.
     """
 
     def __init__(
@@ -272,22 +269,22 @@ class TabDataLoader(TfmdDL):
 
     @property
     def plain(self) -> bool:
-        """Whether an epoch is every row once (shuffled or not), as it is."""
+        """Whether an epoch is every row once (shuffled or not), unchanged."""
         return not self.hooked(*self.hooks) and self.wgts is None and self._n is None
 
     def columns(self) -> list[Any]:
-        """The columns that batches are made of, as they are now."""
+        """Return the columns that batches are made of, in their present form."""
         items = self.dataset.items
         return [items[c] for c in self.dataset.all_col_names if c in items]
 
     def still(self, columns: list[Any]) -> bool:
-        """Whether :meth:`columns` are still these. What is held of a column is the memory that it had: pandas does not
-        change that while another holds it."""
+        """Return whether :meth:`columns` are still these. The memory of a column is held for comparison: pandas does
+        not change it in place while another holds it."""
         now = self.columns()
         return len(now) == len(columns) and all(map(_same_column, now, columns))
 
     def whole(self) -> tuple[Tensor, ...]:
-        """All rows as tensors, on the device; made once, and again where the table was changed."""
+        """Return all rows as tensors on the device. They are cached until the table changes."""
         if self._made is None or not self.still(self._made[0]):
             self._made = self.columns(), self.dataset.tensors()
         found = self._made[1]
@@ -324,7 +321,7 @@ class TabDataLoader(TfmdDL):
     # ---- rows again
 
     def decode(self, b: Any) -> Any:
-        """The table of a batch, its procs undone."""
+        """Return the table of a batch, with its procs undone."""
         parts = [np.asarray(o).reshape(len(o), -1) for o in to_np(tuple(b)) if o is not None and o.size]
         values = np.concatenate(parts, axis=1)
         names = (
@@ -333,13 +330,13 @@ class TabDataLoader(TfmdDL):
         return self.dataset.new(pd.DataFrame(values, columns=list(names)[: values.shape[1]])).decode()
 
     def decode_batch(self, b: Any, max_n: int = 10, full: bool = True) -> Any:
-        """The same of its first rows."""
+        """Return the same for its first rows."""
         return self.decode(tuple(o[:max_n] for o in b))
 
     @takes("ctxs")
     def show_batch(self, b: Any = None, max_n: int = 10, show: bool = True, unique: bool = False) -> Any:
-        """Show a few rows as they came, or one of them several times (``unique``); with ``show=False`` return them as a
-        frame."""
+        """Show a few rows in their original form, or one of them several times (``unique``); with ``show=False`` return
+        them as a frame."""
         n = check_int("max_n", max_n)
         if b is None:
             at, drawn = np.arange(min(n, len(self.dataset))), torch.Generator().manual_seed(a_draw())
@@ -355,7 +352,7 @@ class TabDataLoader(TfmdDL):
 
     @takes("ctxs")
     def show_results(self, b: Any, out: Any, max_n: int = 9, show: bool = True) -> Any:
-        """Show a few rows with predictions beside them; with ``show=False`` return them as a frame."""
+        """Show a few rows beside their predictions; with ``show=False`` return them as a frame."""
         frame = tidy(self.decode_batch(b, max_n).items, self.dataset)
         guess = np.asarray(to_np(torch.as_tensor(out))).reshape(len(out), -1)[: len(frame)]
         for i, name in enumerate(self.dataset.y_names):
@@ -364,7 +361,7 @@ class TabDataLoader(TfmdDL):
 
 
 def tidy(frame: pd.DataFrame, to: Any) -> pd.DataFrame:
-    """Whole numbers that became floats on their way through a batch, whole again."""
+    """Convert whole numbers that became floats in a batch back to whole numbers."""
     frame = frame.copy()
     for name in to.y_names:
         if (
@@ -389,7 +386,7 @@ TabWeightedDL = TabDataLoader
 
 
 def checked_device(device: Any) -> torch.device:
-    """The device that was asked for; ConfigError where it is not here."""
+    """Return the requested device. Raises ConfigError if it does not exist here."""
     if isinstance(device, int) and not isinstance(device, bool):
         device = f"cuda:{device}"
     try:
@@ -397,5 +394,5 @@ def checked_device(device: Any) -> torch.device:
     except (RuntimeError, TypeError):
         raise ConfigError(f"device is {device!r}; give 'cpu' or 'cuda', or leave it out") from None
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("there is no CUDA GPU that PyTorch can use here; leave device out, or take 'cpu'")
+        raise ConfigError("there is no CUDA GPU that PyTorch can use here; leave device out, or use 'cpu'")
     return device_of(found)

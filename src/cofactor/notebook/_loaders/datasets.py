@@ -1,4 +1,4 @@
-"""``untar_data`` and ``URLs``: data sets by the names that notebooks have for them."""
+"""``untar_data`` and ``URLs``: data sets by the names that notebooks use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _S3 = "https://s3.amazonaws.com/fast-ai-"
 
 
 class URLs:
-    """Data sets by name. Those of ratings can be had; :func:`untar_data` takes names and addresses."""
+    """Data sets by name. Those of ratings are available; :func:`untar_data` accepts names and addresses."""
 
     LOCAL_PATH = Path.cwd()
     S3 = _S3
@@ -41,13 +41,13 @@ class URLs:
 
     @staticmethod
     def path(url: str = ".", c_key: str = "archive") -> Path:
-        """Where a data set's archive would lie."""
+        """Return where a data set's archive would be."""
         root = _roots()[0]
         return root / str(url).rstrip("/").rpartition("/")[2]
 
 
 def _roots() -> list[Path]:
-    """Where data are looked for, in order."""
+    """Return the folders where data are looked up, in order."""
     given = os.environ.get("COFACTOR_DATA_DIR")
     home = Path(os.environ.get("FASTAI_HOME", "~/.fastai")).expanduser()
     return ([Path(given).expanduser()] if given else []) + [cache_dir(), home / "data", home / "archive"]
@@ -69,14 +69,14 @@ def untar_data(
     force_download: bool = False,
     base: Any = None,
 ) -> Path:
-    """The folder of a data set: in ``$COFACTOR_DATA_DIR``, in the cache (or fastai's), or downloaded. Takes names and
-    addresses; an archive (``.zip``, ``.tgz``) that lies there is unpacked into the cache.
+    """Return the folder of a data set: in ``$COFACTOR_DATA_DIR``, in the cache (or fastai's), or downloaded.
 
-    ``data``, ``base`` and ``archive`` are further folders to look in. There is one folder for all kinds (``c_key``).
+    It accepts names and addresses. An archive (``.zip``, ``.tgz``) found there is unpacked into the cache. ``data``,
+    ``base`` and ``archive`` are further folders to look in. There is one folder for all kinds (``c_key``).
     """
     if force_download:
         raise DatasetError(
-            "untar_data(force_download=True) is not offered: delete the folder of the data set, then call it again"
+            "untar_data(force_download=True) is not supported; delete the folder of the data set, then call it again"
         )
     name = str(url).rstrip("/").rpartition("/")[2]
     stem = _stem(name)
@@ -102,7 +102,7 @@ def untar_data(
 
 
 def _unpacked(archive: Path, target: Path) -> Path:
-    """The folder of an archive, unpacked once."""
+    """Return the folder of an archive, unpacked once."""
     if target.is_dir():
         return target
     if archive.suffix == ".zip":
@@ -122,5 +122,5 @@ def _unpacked(archive: Path, target: Path) -> Path:
 
 
 def fastai_path(folder: str) -> Path:
-    """Where data are looked for first."""
+    """Return where data are looked up first."""
     return _roots()[0] / folder

@@ -1,4 +1,4 @@
-"""Frames: taken, shown, made smaller; dates as columns; functions that take a column or an attribute."""
+"""Frames: converted, shown, made smaller; dates as columns; functions that read a column or an attribute."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 
 
 def as_pandas(table: Any) -> pd.DataFrame:
-    """A pandas frame of a pandas, polars or Arrow one."""
+    """Convert a pandas, polars or Arrow frame to pandas."""
     if isinstance(table, pd.DataFrame):
         return table
     if type(table).__module__.startswith("polars") and hasattr(
         table, "columns"
-    ):  # column by column: polars' own way needs pyarrow
+    ):  # column by column, because polars' own conversion needs pyarrow
         return pd.DataFrame({column.name: column.to_list() for column in table})
     if hasattr(table, "to_pandas") and len(getattr(table, "shape", (0, 0))) == 2:
         found: pd.DataFrame = table.to_pandas()
@@ -39,8 +39,8 @@ def as_pandas(table: Any) -> pd.DataFrame:
         try:
             return pd.DataFrame(table)
         except (TypeError, ValueError) as exc:
-            raise DataError(f"no table can be made of this {type(table).__name__} ({exc})") from None
-    raise DataError(f"a table is needed (pandas, polars, Arrow), not a {type(table).__name__}")
+            raise DataError(f"this {type(table).__name__} cannot be converted to a table ({exc})") from None
+    raise DataError(f"give a table (pandas, polars, Arrow), not a {type(table).__name__}")
 
 
 def show(frame: pd.DataFrame) -> None:
@@ -58,7 +58,7 @@ display_df = show
 
 
 def df_shrink_dtypes(df: pd.DataFrame, skip: Any = (), obj2cat: bool = True, int2uint: bool = False) -> dict[str, Any]:
-    """The smallest types that hold the columns' values, by column; only those that change."""
+    """Return the smallest types that hold the columns' values, by column; only those that change."""
     found: dict[str, Any] = {}
     for name, kind in df.dtypes.items():
         if name in set(skip):
@@ -81,13 +81,13 @@ def df_shrink_dtypes(df: pd.DataFrame, skip: Any = (), obj2cat: bool = True, int
 def df_shrink(
     df: pd.DataFrame, skip: Any = (), obj2cat: bool = True, int2uint: bool = False, only: Any = None
 ) -> pd.DataFrame:
-    """The frame with each column in the smallest type that holds it; texts become categories."""
+    """Return the frame with each column in the smallest type that holds it. Texts become categories."""
     kinds = df_shrink_dtypes(df, skip, obj2cat, int2uint)
     return df.astype({k: v for k, v in kinds.items() if k in df and (only is None or k in only or v != "category")})
 
 
 def cont_cat_split(df: pd.DataFrame, max_card: int = 20, dep_var: Any = None) -> tuple[list[Any], list[Any]]:
-    """The names of columns to take as numbers, and as categories (few whole numbers, or no numbers)."""
+    """Return the names of columns to treat as numbers, and as categories (few whole numbers, or not numbers)."""
     cont: list[Any] = []
     cat: list[Any] = []
     for name in df:
@@ -100,7 +100,7 @@ def cont_cat_split(df: pd.DataFrame, max_card: int = 20, dep_var: Any = None) ->
 
 
 def make_date(df: pd.DataFrame, date_field: str) -> None:
-    """The column as dates, in place."""
+    """Convert the column to dates, in place."""
     if not pd.api.types.is_datetime64_any_dtype(df[date_field].dtype):
         df[date_field] = pd.to_datetime(df[date_field])
 
@@ -108,7 +108,7 @@ def make_date(df: pd.DataFrame, date_field: str) -> None:
 def add_datepart(
     df: pd.DataFrame, field_name: str, prefix: str | None = None, drop: bool = True, time: bool = False
 ) -> pd.DataFrame:
-    """Columns of a date: year, month, week, day and so on, in place."""
+    """Add columns of a date: year, month, week, day and so on, in place."""
     make_date(df, field_name)
     field = df[field_name]
     start = re.sub("[Dd]ate$", "", field_name) if prefix is None else prefix
@@ -129,7 +129,7 @@ def add_datepart(
 
 
 class ShownRow(pd.Series):  # type: ignore[misc]
-    """A row as it was given; ``show`` shows it as a table."""
+    """A row in its original form. ``show`` shows it as a table."""
 
     @property
     def _constructor(self) -> Any:

@@ -1,5 +1,5 @@
 """Data sets whose items go through functions one by one: ``TfmdLists`` and ``Datasets``. A table of ratings is faster
-as a ``TabularCollab``; these are for what is written item by item."""
+as a ``TabularCollab``; these are for code that is written item by item."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Steps(InOrder):
-    """What an item goes through, in order: functions, and transforms that look at all training items first."""
+    """The steps of an item, in order: functions, and transforms that examine all training items first."""
 
     def setup(self, items: Any) -> None:
         """Let each transform see the training items as they come to it."""
@@ -54,12 +54,12 @@ class Steps(InOrder):
 
 
 def all_items(items: Any) -> Iterator[Any]:
-    """The items one by one: of a frame, its rows."""
+    """Yield the items one by one; for a frame, its rows."""
     return (items.iloc[i] for i in range(len(items))) if hasattr(items, "iloc") else iter(items)
 
 
 def taken(items: Any, at: Any) -> Any:
-    """The items at these positions, as the same kind of collection."""
+    """Return the items at these positions, as the same kind of collection."""
     if isinstance(at, slice):
         return items.iloc[at] if hasattr(items, "iloc") else items[at]
     where = [int(i) for i in at]
@@ -78,29 +78,29 @@ class ItemLoaders(DataLoaders):
     def test_dl(  # type: ignore[override]
         self, test_items: Any, rm_type_tfms: Any = None, with_labels: bool = False, **kwargs: Any
     ) -> Any:
-        """A loader of other items, through the same transforms."""
+        """Return a loader of other items, through the same transforms."""
         last = self.loaders[-1]
         return last.new(test_set(last.dataset, test_items, rm_type_tfms, with_labels), shuffle=False, **kwargs)
 
     def decode_batch(self, b: Any, max_n: int = 9, full: bool = True) -> L:
-        """The first items of a batch as they were, a tuple each."""
+        """Return the first items of a batch in their original form, one tuple each."""
         return L([self.train_ds.decode(row) for row in islice(zip(*b), max_n)], use_list=True)
 
     @takes("ctxs")
     def show_batch(self, b: Any = None, max_n: int = 9, show: bool = True, unique: bool = False) -> Any:
-        """Show a few items as they were; with ``show=False`` return them as a frame."""
+        """Show a few items in their original form; with ``show=False`` return them as a frame."""
         b = self.one_batch() if b is None else b
         frame = frame_of(self.decode_batch(b, 1 if unique else max_n))
         return show_frame(frame) if show else frame
 
 
 def frame_of(rows: Any) -> pd.DataFrame:
-    """Decoded items as a frame."""
+    """Return decoded items as a frame."""
     return pd.DataFrame([[to_np(o) if isinstance(o, torch.Tensor) else o for o in row] for row in rows])
 
 
 class _Split:
-    """What has a part for training and one for validation, and loaders of them."""
+    """The base of data sets with a training part and a validation part, and their loaders."""
 
     splits: Any
     kind: Any = None
@@ -135,8 +135,8 @@ class _Split:
         val_bs: int | None = None,
         **kwargs: Any,
     ) -> DataLoaders:
-        """Loaders of the parts. ``shuffle``, ``drop_last`` and ``n`` are the training loader's, ``val_bs`` and
-        ``val_shuffle`` the others'; ``after_item`` and ``after_batch`` are functions for all."""
+        """Return loaders of the parts. ``shuffle``, ``drop_last`` and ``n`` belong to the training loader, ``val_bs``
+        and ``val_shuffle`` to the others; ``after_item`` and ``after_batch`` are functions for all."""
         shuffle = shuffle if shuffle_train is None else shuffle_train
         make, own = dl_type or self.kind or TfmdDL, [dict(k) for k in dl_kwargs or []]
         made = []
@@ -156,7 +156,7 @@ class _Split:
 
 
 class TfmdLists(_Split):
-    """Items that go through ``tfms`` when they are taken. ``splits``: positions of the parts."""
+    """Items that go through ``tfms`` when they are read. ``splits``: positions of the parts."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class TfmdLists(_Split):
             self.setup(train_setup)
 
     def setup(self, train_setup: bool = True) -> None:
-        """Let the transforms see the items: those for training, unless ``train_setup=False``."""
+        """Show the transforms the items: those for training, unless ``train_setup=False``."""
         self.tfms.setup(all_items(taken(self.items, self.splits[0]) if train_setup else self.items))
 
     def _new(self, items: Any, split_idx: int | None = None) -> TfmdLists:
@@ -215,7 +215,7 @@ class TfmdLists(_Split):
         print(self.decode(o))
 
     def overlapping_splits(self) -> L:
-        """How often positions stand in more than one part."""
+        """Return how often positions occur in more than one part."""
         seen = pd.Series([i for part in self.splits for i in (part if not isinstance(part, slice) else [])])
         return L([int(n) for n in seen.value_counts() if n > 1])
 
@@ -314,12 +314,12 @@ class Datasets(_Split):
 
 
 def test_set(dsets: Any, test_items: Any, rm_tfms: Any = None, with_labels: bool = False) -> Any:  # noqa: PT028
-    """The same transforms on other items; without the targets unless ``with_labels``."""
+    """Apply the same transforms to other items, without the targets unless ``with_labels``."""
     skip = rm_tfms or 0
     if isinstance(dsets, TfmdLists):
         return TfmdLists(test_items, Steps(dsets.tfms.fs[skip:]), split_idx=1)
     if not isinstance(dsets, Datasets):
-        raise ConfigError(f"test_set takes a Datasets or a TfmdLists, not a {type(dsets).__name__}")
+        raise ConfigError(f"test_set needs a Datasets or a TfmdLists, not a {type(dsets).__name__}")
     tls = list(dsets.tls) if with_labels else list(dsets.tls)[: dsets.n_inp]
     return Datasets(tls=[test_set(tl, test_items, skip) for tl in tls], n_inp=dsets.n_inp)
 

@@ -1,4 +1,4 @@
-"""Loaders: batches of tensors of a table or of any data set; and two of them, for training and validation."""
+"""Loaders: batches of tensors of a table or of any data set, in pairs for training and for validation."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ __all__ = [
 
 @takes_its_own
 class DataLoaders:
-    """Two loaders, for training and for validation. What they do not have themselves, the training loader may."""
+    """Two loaders, for training and for validation. Missing attributes are looked up in the training loader."""
 
     _default = "train"
     inputs: int | None = None
-    """As :attr:`n_inp` was set."""
+    """The value set for :attr:`n_inp`."""
 
     def __init__(self, *loaders: Any, path: Any = ".", device: Any = None) -> None:
         self.loaders = list(loaders)
@@ -72,7 +72,7 @@ class DataLoaders:
 
     @classmethod
     def from_dblock(cls, dblock: Any, source: Any, path: Any = ".", bs: int = 64, **kwargs: Any) -> Any:
-        """What a :class:`DataBlock` makes of a source."""
+        """Return the loaders that a :class:`DataBlock` makes of a source."""
         return dblock.dataloaders(source, path=path, bs=bs, **kwargs)
 
     def __getitem__(self, at: int) -> Any:
@@ -92,7 +92,7 @@ class DataLoaders:
     @property
     def valid(self) -> Any:
         if len(self.loaders) < 2:
-            raise ConfigError("there is one loader; give a second one for validation: DataLoaders(train, valid)")
+            raise ConfigError("there is only one loader; give a second one for validation: DataLoaders(train, valid)")
         return self.loaders[1]
 
     @valid.setter
@@ -121,7 +121,7 @@ class DataLoaders:
                 dl.device = self._device
 
     def to(self, device: Any) -> Self:
-        """Batches on another device from now on."""
+        """Move batches to another device from now on."""
         self.device = device
         return self
 
@@ -137,7 +137,7 @@ class DataLoaders:
 
     @property
     def n_inp(self) -> int:
-        """How many parts of a batch are inputs; may be set for data sets of one's own."""
+        """The number of parts of a batch that are inputs. It can be set for your own data sets."""
         ds = self.train_ds
         own = 1 + bool(ds.with_cont) if isinstance(ds, TabularPandas) else 1
         return own if self.inputs is None else self.inputs
@@ -147,7 +147,7 @@ class DataLoaders:
         self.inputs = check_int("n_inp", value)
 
     def one_batch(self) -> Any:
-        """One training batch."""
+        """Return one training batch."""
         return self.train.one_batch() if hasattr(self.train, "one_batch") else next(iter(self.train))
 
     @takes("ctxs")
@@ -173,7 +173,7 @@ class DataLoaders:
         inplace: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """A loader of other rows (targets are optional); ids that are not known get class 0."""
+        """Return a loader of other rows (targets are optional). Unknown ids get class 0."""
         own = ("test_items", "rm_type_tfms", "with_labels", "process", "inplace")
         refuse("test_dl", kwargs, (*own, *LOADER), OPTIONS)
         ds = self.valid_ds if len(self.loaders) > 1 else self.train_ds
@@ -200,7 +200,7 @@ class DataLoaders:
         return base.new(to, **({"shuffle": False, "drop_last": False} | kwargs))
 
     def new_empty(self) -> Self:
-        """The same without rows."""
+        """Return the same loaders without rows."""
         found = copy.copy(self)
         found.loaders = [
             dl.new(dl.dataset.new_empty()) if isinstance(dl.dataset, TabularPandas) else dl for dl in self.loaders
@@ -264,7 +264,7 @@ class TabularDataLoaders(DataLoaders):
         valid_pct: float = 0.2,
         **kwargs: Any,
     ) -> DataLoaders:
-        """From a frame: a random fifth of the rows, or ``valid_idx``, is for validation."""
+        """Create loaders from a frame. A random fifth of the rows, or ``valid_idx``, is for validation."""
         frame = as_pandas(df)
         if cat_names is None:
             cat_names = []
@@ -278,7 +278,7 @@ class TabularDataLoaders(DataLoaders):
 
     @classmethod
     def from_csv(cls, csv: Any, skipinitialspace: bool = True, **kwargs: Any) -> DataLoaders:
-        """From a CSV file; see :meth:`from_df`."""
+        """Create loaders from a CSV file; see :meth:`from_df`."""
         return cls.from_df(pd.read_csv(csv, skipinitialspace=skipinitialspace), **kwargs)
 
 
@@ -297,8 +297,8 @@ def dataloaders(
     val_bs: Any = None,
     **kwargs: Any,
 ) -> DataLoaders:
-    """Loaders of a table's two parts. ``shuffle`` and ``drop_last`` are the training loader's; ``val_bs`` and
-    ``val_shuffle`` the other's; one loader's own options go in ``dl_kwargs=[{...}, {...}]``."""
+    """Return loaders of a table's two parts. ``shuffle`` and ``drop_last`` belong to the training loader; ``val_bs``
+    and ``val_shuffle`` to the other; options of a single loader go into ``dl_kwargs=[{...}, {...}]``."""
     shuffle = shuffle if shuffle_train is None else shuffle_train
     own = [dict(k) for k in dl_kwargs] if dl_kwargs else [{}, {}]
     kind = dl_type or TabDataLoader

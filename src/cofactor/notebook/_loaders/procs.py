@@ -1,4 +1,4 @@
-"""Procs: what changes the columns of a table (ids to codes, numbers to a common scale), and blocks of them."""
+"""Procs, which change the columns of a table (ids to codes, numbers to a common scale), and blocks of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NA = "#na#"
 
 
 class _Codes(dict[Any, int]):
-    """Class -> number; 0 for a class that is not there, with a warning."""
+    """Class -> number; 0 for an unknown class, with a warning."""
 
     def __missing__(self, key: Any) -> int:
         if isinstance(key, np.generic):
@@ -57,8 +57,8 @@ class _StrictCodes(dict[Any, int]):
 
 
 class CategoryMap(Sequence[Any]):
-    """The classes of a column: in ascending order, ``#na#`` at 0 where ``add_na``. ``o2i`` gives the number of a
-    class."""
+    """The classes of a column: in ascending order, with ``#na#`` at 0 if ``add_na``. ``o2i`` maps a class to its
+    number."""
 
     def __init__(self, col: Any, sort: bool = True, add_na: bool = False, strict: bool = False) -> None:
         if isinstance(getattr(col, "dtype", None), pd.CategoricalDtype):
@@ -105,11 +105,11 @@ class CategoryMap(Sequence[Any]):
         return repr(list(self.items[:10]))[:-1] + (", ...]" if len(self) > 10 else "]")
 
     def map_objs(self, objs: Any) -> L:
-        """The numbers of classes."""
+        """Return the numbers of classes."""
         return L([self.o2i[o] for o in objs])
 
     def map_ids(self, ids: Any) -> L:
-        """The classes with these numbers."""
+        """Return the classes with these numbers."""
         return L([self.items[int(i)] for i in ids])
 
 
@@ -163,7 +163,7 @@ def _each(f: Any, x: Any) -> Any:
 
 
 class Categorify(TabularProc):
-    """Categorical columns as numbers: ``classes`` holds their names, 0 is ``#na#``."""
+    """Encodes categorical columns as numbers: ``classes`` holds their names, 0 is ``#na#``."""
 
     order = 1
 
@@ -184,7 +184,7 @@ class Categorify(TabularProc):
 
 
 def _encoded(column: pd.Series[Any], classes: CategoryMap, first: int) -> pd.Series[Any]:
-    """The numbers of a column's values; ``first - 1`` for those that are not among the classes."""
+    """Return the numbers of a column's values; ``first - 1`` for unknown ones."""
     known = list(classes.items[first:])
     values = column.astype(column.cat.categories.dtype) if isinstance(column.dtype, pd.CategoricalDtype) else column
     texts = sum(isinstance(v, str) for v in known[:50])
@@ -221,11 +221,11 @@ class Categorize(_OfTarget):
         self.c = len(self.vocab)
 
     def fresh(self) -> Categorize:
-        """As it was made."""
+        """Return a copy in its initial state."""
         return Categorize(self.given, sort=self.sort, add_na=self.add_na)
 
     def setup_items(self, values: Any) -> None:
-        """The classes are those of these values."""
+        """Set the classes to these values."""
         if self.vocab is None:
             self.vocab = CategoryMap(pd.Series(values), sort=self.sort, add_na=self.add_na, strict=True)
         self.c = len(self.vocab)
@@ -260,11 +260,11 @@ class RegressionSetup(_OfTarget):
             self.c = len(to.y_names)
 
     def fresh(self) -> RegressionSetup:
-        """As it was made."""
+        """Return a copy in its initial state."""
         return RegressionSetup(self.c)
 
     def setup_items(self, values: Any) -> None:
-        """As many outputs as each of these values has numbers."""
+        """Set the number of outputs to the number of values in each of these."""
         if self.c is None:
             self.c = int(np.size(values[0])) if values else 0
 
@@ -277,7 +277,7 @@ class RegressionSetup(_OfTarget):
 
 
 class Normalize(TabularProc):
-    """Continuous columns less their mean, divided by their standard deviation."""
+    """Subtracts the mean of continuous columns, and divides by their standard deviation."""
 
     order = 2
 
@@ -302,7 +302,7 @@ class Normalize(TabularProc):
 
 
 class FillStrategy:
-    """What missing numbers are filled with."""
+    """The values that fill in missing numbers."""
 
     @staticmethod
     def median(c: pd.Series[Any], fill: Any) -> Any:
@@ -318,7 +318,7 @@ class FillStrategy:
 
 
 class FillMissing(TabularProc):
-    """Missing numbers in continuous columns filled in; a column ``_na`` says where."""
+    """Fills in missing numbers in continuous columns. A column ``_na`` marks them."""
 
     def __init__(self, fill_strategy: Any = FillStrategy.median, add_col: bool = True, fill_vals: Any = None) -> None:
         self.fill_strategy, self.add_col, self.fill_vals = fill_strategy, add_col, fill_vals or {}
@@ -348,7 +348,7 @@ class Pipeline(InOrder):
         self.split_idx = split_idx
 
     def add(self, funcs: Any) -> Pipeline:
-        """Add functions; those of a lower ``order`` still come first."""
+        """Add functions. Those of a lower ``order`` still come first."""
         self.fs = InOrder([*self.fs, *L(funcs)]).fs
         return self
 
@@ -388,7 +388,7 @@ class Pipeline(InOrder):
 
 
 class TransformBlock:
-    """How a column is treated: ``type_tfms`` change it, ``dls_kwargs`` go to the loaders."""
+    """The treatment of a column: ``type_tfms`` change it, ``dls_kwargs`` go to the loaders."""
 
     def __init__(
         self,
@@ -403,10 +403,10 @@ class TransformBlock:
 
 
 def CategoryBlock(vocab: Any = None, sort: bool = True, add_na: bool = False) -> TransformBlock:
-    """The target is one of several classes."""
+    """Return a block for a target that is one of several classes."""
     return TransformBlock(type_tfms=Categorize(vocab=vocab, sort=sort, add_na=add_na))
 
 
 def RegressionBlock(n_out: int | None = None) -> TransformBlock:
-    """The target is a number."""
+    """Return a block for a target that is a number."""
     return TransformBlock(type_tfms=RegressionSetup(c=n_out))

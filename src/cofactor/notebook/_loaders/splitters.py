@@ -1,4 +1,4 @@
-"""Functions that cut a table in two: each returns one that takes the rows and returns positions (train, valid)."""
+"""Functions that split a table in two. Each returns a function of the rows that returns positions (train, valid)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Splitter = Callable[[Any], tuple[Any, Any]]
 
 
 def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
-    """A share of the rows, drawn by torch's generator after ``seed``: the same rows in the same order as in fastai."""
+    """Draw a share of the rows by torch's generator after ``seed``: the same rows in the same order as in fastai."""
     if not 0 <= check_number("valid_pct", valid_pct) < 1:
         raise ConfigError(f"valid_pct is {valid_pct}; it is a share of the rows, from 0 to below 1 (such as 0.2)")
 
@@ -47,7 +47,7 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
 def TrainTestSplitter(
     test_size: float = 0.2, random_state: Any = None, stratify: Any = None, train_size: Any = None, shuffle: bool = True
 ) -> Splitter:
-    """By scikit-learn's ``train_test_split``."""
+    """Split by scikit-learn's ``train_test_split``."""
 
     def split(o: Any, **kwargs: Any) -> tuple[Any, Any]:
         try:
@@ -70,19 +70,19 @@ def TrainTestSplitter(
 
 
 def IndexSplitter(valid_idx: Any) -> Splitter:
-    """The rows at these positions are for validation."""
+    """Use the rows at these positions for validation."""
 
     def split(o: Any) -> tuple[Any, Any]:
         valid = np.asarray(list(valid_idx), dtype=np.int64).reshape(-1)
         if len(valid) and (valid.max() >= len(o) or valid.min() < -len(o)):
-            raise ConfigError(f"IndexSplitter: there are {len(o)} rows, and position {int(valid.max())} is asked for")
+            raise ConfigError(f"IndexSplitter: there are {len(o)} rows, but position {int(valid.max())} is requested")
         return L(np.setdiff1d(np.arange(len(o)), valid).tolist()), L(valid.tolist())
 
     return split
 
 
 def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:
-    """The last (or first) share of the rows is for validation: for tables in order of time."""
+    """Use the last (or first) share of the rows for validation: for tables ordered by time."""
     if not 0 < valid_pct < 1:
         raise ConfigError(f"valid_pct is {valid_pct}; it lies between 0 and 1")
 
@@ -97,12 +97,12 @@ def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:
 
 
 def MaskSplitter(mask: Any) -> Splitter:
-    """The rows where ``mask`` holds are for validation."""
+    """Use the rows where ``mask`` holds for validation."""
     return lambda o: IndexSplitter(mask2idxs(mask))(o)
 
 
 def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
-    """The rows for which ``func`` holds are for validation."""
+    """Use the rows for which ``func`` holds for validation."""
 
     def rows(o: Any) -> Any:
         return (r for _, r in o.iterrows()) if isinstance(o, pd.DataFrame) else iter(o)
@@ -111,7 +111,7 @@ def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
 
 
 def ColSplitter(col: Any = "is_valid", on: Any = None) -> Splitter:
-    """By a column: rows where it is true (or equals ``on``, or is in it) are for validation."""
+    """Split by a column: rows where it is true (or equals ``on``, or is in it) are for validation."""
 
     def split(o: Any) -> tuple[Any, Any]:
         if not isinstance(o, pd.DataFrame):
@@ -129,7 +129,7 @@ def ColSplitter(col: Any = "is_valid", on: Any = None) -> Splitter:
 
 
 def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = None) -> Splitter:
-    """Random subsets of the rows."""
+    """Draw random subsets of the rows."""
     if not (0 < train_sz < 1 and 0 < valid_sz < 1 and train_sz + valid_sz <= 1):
         raise ConfigError("train_sz and valid_sz are shares of the rows, together at most 1")
 
@@ -144,7 +144,7 @@ def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = No
 
 
 class RegexLabeller:
-    """The first group of a pattern in a text."""
+    """Returns the first group of a pattern in a text."""
 
     def __init__(self, pat: str, match: bool = False) -> None:
         self.pat = re.compile(pat)

@@ -1,4 +1,4 @@
-"""Tables of which each row is an example: ``TabularPandas`` and ``TabularCollab``."""
+"""Tables with one example per row: ``TabularPandas`` and ``TabularCollab``."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TabularPandas:
         if splits is not None:
             parts = [[int(i) for i in part] for part in splits]
             if beyond := [i for part in parts for i in part if not -len(df) <= i < len(df)]:
-                raise ConfigError(f"splits name row {beyond[0]}; the table has {len(df)} rows, the first is 0")
+                raise ConfigError(f"splits contain row {beyond[0]}; the table has {len(df)} rows, counted from 0")
             df = df.iloc[[i for part in parts for i in part]]
             self.split: int | None = len(parts[0])
         else:
@@ -91,14 +91,14 @@ class TabularPandas:
     # ---- parts
 
     def new(self, df: Any, inplace: bool = False) -> Any:
-        """Another table with the same columns and procs, which are not applied to it."""
+        """Return another table with the same columns and procs, without applying them."""
         found = copy.copy(self)
         found.items = df if inplace or isinstance(df, pd.Series) else df.copy()
         found.split = None
         return found
 
     def subset(self, i: int) -> Any:
-        """The training rows (0) or those for validation (1)."""
+        """Return the training rows (0) or those for validation (1)."""
         cut = len(self.items) if self.split is None else self.split
         return self.new(self.items.iloc[:cut] if i == 0 else self.items.iloc[cut:])
 
@@ -132,12 +132,12 @@ class TabularPandas:
         return self.procs.decode(self)
 
     def decode_row(self, row: Any) -> Any:
-        """A row with its procs undone."""
+        """Return a row with its procs undone."""
         return self.new(pd.DataFrame([dict(row)])).decode().items.iloc[0]
 
     @takes("ctxs", "ctx")
     def show(self, max_n: int = 10) -> None:
-        """Show a few rows as they came."""
+        """Show a few rows in their original form."""
         show(self.new(self.all_cols.iloc[:max_n]).decode().items)
 
     def transform(self, cols: Any, f: Any, all_col: bool = True) -> None:
@@ -240,8 +240,8 @@ class TabularPandas:
     # ---- tensors
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """The table as tensors: categories int64 (n, c), numbers float32 (n, k) unless it has none by design, and the
-        targets (n, t) in their own type where they are there."""
+        """Return the table as tensors: categories int64 (n, c), numbers float32 (n, k) unless it has none by design,
+        and the targets (n, t) in their own type if there are any."""
         found = [
             torch.from_numpy(self.cats.to_numpy(dtype=np.int64, copy=True).reshape(len(self), len(self.cat_names)))
         ]

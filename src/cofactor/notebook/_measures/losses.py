@@ -1,4 +1,5 @@
-"""Losses of the library: PyTorch's on flattened predictions and targets, with what turns outputs into predictions."""
+"""fastai's losses: PyTorch's on flattened predictions and targets, with a function that converts outputs to
+predictions."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ class CrossEntropyLossFlat(BaseLoss):
 
 
 class FocalLoss(nn.Module):
-    """Cross-entropy that counts what is easy for less (Lin et al. 2017)."""
+    """Cross-entropy that gives easy examples less weight (Lin et al. 2017)."""
 
     def __init__(self, gamma: float = 2.0, weight: Tensor | None = None, reduction: str = "mean") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is known of a loss: its name in the kernels, whether it compares number by number, how it is called."""
+"""Facts about a loss: its name in the kernels, whether it compares number by number, how it is called."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ELEMENTWISE_FUNCTIONS = (
 
 
 def kernel_loss(loss: Any) -> str | None:
-    """Our name for a squared, absolute or Huber loss, flat or PyTorch's own; None for any other."""
+    """Return our name for a squared, absolute or Huber loss, flat or PyTorch's own; None for any other."""
     named = {F.mse_loss: "mse", F.l1_loss: "mae", F.huber_loss: "huber"}
     if loss in named:
         return named[loss]
@@ -42,8 +42,8 @@ def kernel_loss(loss: Any) -> str | None:
 
 
 def kernel_job(loss: Any, y_range: Any) -> tuple[str, tuple[float, float] | None] | None:
-    """The loss and range by which ``dot-bias`` computes the same as the module under this loss; None where it cannot.
-    Cross-entropy of logits is that of a sigmoid from 0 to 1."""
+    """Return the loss and range with which ``dot-bias`` computes the same as the module under this loss; None if there
+    are none. Cross-entropy of logits is that of a sigmoid from 0 to 1."""
     if (name := kernel_loss(loss)) is not None:
         return name, bounds(y_range)
     if type(loss) not in (BCELossFlat, BCEWithLogitsLossFlat) or loss.func.reduction != "mean":
@@ -59,7 +59,7 @@ def bounds(y_range: Any) -> tuple[float, float] | None:
 
 
 def is_flat(loss: Any) -> bool:
-    """Whether a loss compares number by number, so that it is given flat floats: (64, 1) against (64,) would
+    """Return whether a loss compares number by number. It then gets flat floats, because (64, 1) against (64,) would
     broadcast."""
     if isinstance(loss, BaseLoss):
         return False  # it flattens itself
@@ -68,18 +68,18 @@ def is_flat(loss: Any) -> bool:
 
 
 def outputs_of(module: nn.Module, x: Any) -> Any:
-    """The module's outputs; ConfigError where it has fewer rows than the data have classes."""
+    """Return the module's outputs. Raises ConfigError if it has fewer rows than the data have classes."""
     try:
         return module(*x)
     except IndexError as exc:
         raise ConfigError(
-            f"{type(module).__name__} has too few rows for the data ({exc}): "
-            "make it with len(dls.classes[...]) rows for each column"
+            f"{type(module).__name__} has too few rows for the data ({exc}); create it with len(dls.classes[...]) rows"
+            " for each column"
         ) from exc
 
 
 def checked_shapes(loss: Any, pred: Any, targ: Any) -> None:
-    """Warn where a loss or metric of one's own compares (n,) with (n, 1), which broadcasts to (n, n)."""
+    """Warn if a user's own loss or metric compares (n,) with (n, 1), which broadcasts to (n, n)."""
     if not isinstance(pred, Tensor) or not isinstance(targ, Tensor) or pred.shape == targ.shape or len(pred) < 2:
         return
     if pred.numel() != targ.numel() or isinstance(loss, FlatLoss) or not getattr(loss, "__code__", None):
@@ -89,12 +89,12 @@ def checked_shapes(loss: Any, pred: Any, targ: Any) -> None:
             flat = loss(pred.detach().reshape(-1), targ.reshape(-1))
             given = loss(pred.detach(), targ)
         differ = abs(float(flat) - float(given)) > 1e-4 * max(1.0, abs(float(flat)))
-    except Exception:  # it wants just these shapes
+    except Exception:  # it needs exactly these shapes
         return
     if differ:
         shapes = f"predictions {tuple(pred.shape)} and targets {tuple(targ.shape)}"
         warnings.warn(
-            f"{loss.__name__} gives {float(given):.4f} for {shapes}, and {float(flat):.4f} where both are "
+            f"{loss.__name__} returns {float(given):.4f} for {shapes}, and {float(flat):.4f} where both are "
             f"({len(pred)},): if it compares them row by row, write targ.squeeze()",
             UserWarning,
             stacklevel=2,
@@ -102,14 +102,14 @@ def checked_shapes(loss: Any, pred: Any, targ: Any) -> None:
 
 
 def loss_of(loss: Any, pred: Any, *targ: Tensor) -> Tensor:
-    """The loss of outputs and targets; flat floats where :func:`is_flat`."""
+    """Return the loss of outputs and targets, as flat floats if :func:`is_flat`."""
     if is_flat(loss) and isinstance(pred, Tensor) and len(targ) == 1:
         y = targ[0].reshape(-1)
         flat = pred.reshape(-1)
         if len(flat) != len(y):
             raise ConfigError(
-                f"the module gave the shape {tuple(pred.shape)} for targets of the shape {tuple(targ[0].shape)}, and "
-                "the loss compares number by number; it must give as many predictions as there are targets"
+                f"the module returned the shape {tuple(pred.shape)} for targets of the shape {tuple(targ[0].shape)},"
+                " and the loss compares number by number; it must return as many predictions as there are targets"
             )
         found: Tensor = loss(flat, y.to(flat.dtype))
         return found

@@ -53,18 +53,18 @@ __all__ = [
 
 
 def mse(inp: Any, targ: Any) -> Tensor:
-    """Mean squared error."""
+    """Return the mean squared error."""
     return F.mse_loss(*_floats(*flatten_check(torch.as_tensor(inp), torch.as_tensor(targ))))
 
 
 def mae(inp: Any, targ: Any) -> Tensor:
-    """Mean absolute error."""
+    """Return the mean absolute error."""
     inp, targ = _floats(*flatten_check(torch.as_tensor(inp), torch.as_tensor(targ)))
     return torch.abs(inp - targ).mean()
 
 
 def msle(inp: Any, targ: Any) -> Tensor:
-    """Mean squared error of logarithms."""
+    """Return the mean squared error of logarithms."""
     inp, targ = _floats(*flatten_check(torch.as_tensor(inp), torch.as_tensor(targ)))
     return F.mse_loss(torch.log(1 + inp), torch.log(1 + targ))
 
@@ -95,7 +95,7 @@ exp_rmspe = AccumMetric(_exp_rmspe)
 
 
 def accuracy(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
-    """The share of rows whose most likely class is the target."""
+    """Return the share of rows whose most likely class is the target."""
     pred, targ = flatten_check(inp.argmax(dim=axis), targ)
     return (pred == targ).float().mean()
 
@@ -106,14 +106,14 @@ def error_rate(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
 
 
 def top_k_accuracy(inp: Tensor, targ: Tensor, k: int = 5, axis: int = -1) -> Tensor:
-    """The share of rows whose target is among the ``k`` most likely classes."""
+    """Return the share of rows whose target is among the ``k`` most likely classes."""
     best = inp.topk(k=k, dim=axis)[1]
     targ = targ.reshape(-1).unsqueeze(dim=axis).expand_as(best)
     return (best == targ).sum(dim=-1).float().mean()
 
 
 def accuracy_multi(inp: Tensor, targ: Tensor, thresh: float = 0.5, sigmoid: bool = True) -> Tensor:
-    """The share of labels that are right at a threshold."""
+    """Return the share of labels that are right at a threshold."""
     inp, targ = flatten_check(inp, targ)
     return (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().mean()
 
@@ -126,7 +126,7 @@ def skm_to_fastai(
     activation: str | None = None,
     **kwargs: Any,
 ) -> AccumMetric:
-    """A metric of scikit-learn as one of these."""
+    """Return a metric of scikit-learn in this form."""
     dim_argmax = axis if is_class and thresh is None else None
     if activation is None:
         activation = "sigmoid" if is_class and thresh is not None else "no"
@@ -138,7 +138,7 @@ def skm_to_fastai(
 def optim_metric(
     f: Callable[..., Any], argname: str, bounds: Any, tol: float = 0.01, do_neg: bool = True, get_x: bool = False
 ) -> Any:
-    """A metric at the best value of one of its arguments."""
+    """Return a metric at the best value of one of its arguments."""
     import scipy.optimize as so
 
     def best(preds: Any, targs: Any) -> Any:
@@ -155,7 +155,7 @@ def optim_metric(
 
 
 def sklearn_function(name: str) -> Callable[..., Any]:
-    """A function of ``sklearn.metrics`` that is imported when it is called."""
+    """Return a function of ``sklearn.metrics`` that is imported when it is called."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -270,7 +270,7 @@ def BrierScore(axis: int = -1, **kwargs: Any) -> AccumMetric:
 
 
 def R2Score(sample_weight: Any = None) -> AccumMetric:
-    """The share of the targets' variance that predictions explain, their mean error counted."""
+    """Return the share of the targets' variance that predictions explain, including their mean error."""
 
     def r2_score(targs: Any, preds: Any) -> float:
         targs, preds = targs.astype(np.float64), preds.astype(np.float64)
@@ -282,7 +282,7 @@ def R2Score(sample_weight: Any = None) -> AccumMetric:
 
 
 def ExplainedVariance(sample_weight: Any = None) -> AccumMetric:
-    """The share of the targets' variance that predictions explain, their mean error left aside."""
+    """Return the share of the targets' variance that predictions explain, ignoring their mean error."""
 
     def explained_variance_score(targs: Any, preds: Any) -> float:
         targs = targs.astype(np.float64)
@@ -292,7 +292,7 @@ def ExplainedVariance(sample_weight: Any = None) -> AccumMetric:
 
 
 def PearsonCorrCoef(dim_argmax: int | None = None, **kwargs: Any) -> AccumMetric:
-    """The linear correlation of predictions and targets."""
+    """Return the linear correlation of predictions and targets."""
 
     def pearsonr(x: Any, y: Any) -> float:
         return float(np.corrcoef(x.astype(np.float64), y.astype(np.float64))[0, 1])
@@ -303,7 +303,7 @@ def PearsonCorrCoef(dim_argmax: int | None = None, **kwargs: Any) -> AccumMetric
 def SpearmanCorrCoef(
     dim_argmax: int | None = None, axis: int = 0, nan_policy: str = "propagate", **kwargs: Any
 ) -> AccumMetric:
-    """The correlation of ranks."""
+    """Return the rank correlation."""
 
     def spearmanr(a: Any, b: Any) -> float:
         from scipy.stats import rankdata

@@ -29,8 +29,8 @@ __all__ = [
 
 
 class Metric:
-    """Subclass it: ``reset``, ``accumulate(learn)`` after each batch (``learn.pred``, ``learn.y``), ``value``,
-    ``name``."""
+    """The base of metrics. Subclass it: ``reset``, ``accumulate(learn)`` after each batch (``learn.pred``,
+    ``learn.y``), ``value``, ``name``."""
 
     def reset(self) -> None: ...
 
@@ -46,7 +46,7 @@ class Metric:
 
 
 class AvgMetric(Metric):
-    """The mean of a function of predictions and targets over batches, each counted for its rows."""
+    """The mean of a function of predictions and targets over batches, weighted by their numbers of rows."""
 
     def __init__(self, func: Callable[..., Any]) -> None:
         self.func = func
@@ -94,7 +94,7 @@ class AvgLoss(Metric):
 
 
 class AvgSmoothLoss(Metric):
-    """The mean loss of late: exponentially weighted by ``beta``."""
+    """The recent mean loss, exponentially weighted by ``beta``."""
 
     def __init__(self, beta: float = 0.98) -> None:
         self.beta = beta
@@ -113,7 +113,7 @@ class AvgSmoothLoss(Metric):
 
 
 class ValueMetric(Metric):
-    """What a function returns at the end of an epoch."""
+    """The value that a function returns at the end of an epoch."""
 
     def __init__(self, func: Callable[[], Any], metric_name: str | None = None) -> None:
         self.func, self.metric_name = func, metric_name
@@ -155,7 +155,7 @@ class AccumMetric(Metric):
         self.accum_values(learn.pred, learn.y, learn)
 
     def accum_values(self, preds: Any, targs: Any, learn: Any = None) -> None:
-        """Take in predictions and targets."""
+        """Add predictions and targets."""
         preds = preds.argmax(dim=self.dim_argmax) if self.dim_argmax is not None else preds
         if self.activation == "sigmoid":
             preds = torch.sigmoid(preds)
@@ -171,7 +171,7 @@ class AccumMetric(Metric):
         self.targs.append(to_detach(targs))
 
     def __call__(self, preds: Any, targs: Any) -> Any:
-        """The metric of predictions and targets at once."""
+        """Return the metric of all predictions and targets at once."""
         self.reset()
         self.accum_values(torch.as_tensor(preds), torch.as_tensor(targs))
         return self.value
@@ -234,7 +234,7 @@ def LossMetrics(attrs: Any, nms: Any = None) -> list[LossMetric]:
 
 
 def mk_metric(m: Any) -> Metric:
-    """A metric of a function; one that is a metric already as it is."""
+    """Return the metric of a function; a metric is returned unchanged."""
     if isinstance(m, type):
         m = m()
     if isinstance(m, Metric):

@@ -1,4 +1,4 @@
-"""Layers and networks of the library, over PyTorch's."""
+"""fastai's layers and networks, built on PyTorch's."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class EmbeddingNN(TabularModel):
 
 
 class Identity(Module):
-    """Its input."""
+    """Returns its input."""
 
     def forward(self, x: Any) -> Any:
         return x
@@ -141,7 +141,7 @@ class PartialLambda(Lambda):
 
 
 class Flatten(Module):
-    """Rows as one dimension each."""
+    """Flattens each row to one dimension."""
 
     def __init__(self, full: bool = False) -> None:
         self.full = full
@@ -171,7 +171,7 @@ class ResizeBatch(Module):
 
 
 class Debugger(Module):
-    """Its input (there is no debugger to stop in)."""
+    """Returns its input (there is no debugger to stop in)."""
 
     def forward(self, x: Any) -> Any:
         return x
@@ -208,7 +208,7 @@ class BatchNorm1dFlat(nn.BatchNorm1d):
 
 
 def sigmoid(input: Tensor, eps: float = 1e-7) -> Tensor:
-    """A sigmoid that keeps away from 0 and 1."""
+    """Return a sigmoid that stays away from 0 and 1."""
     return input.sigmoid().clamp(eps, 1 - eps)
 
 
@@ -252,22 +252,22 @@ def sequential(*args: Any) -> nn.Sequential:
 
 
 def in_channels(m: nn.Module) -> int:
-    """The channels that the first convolution takes."""
+    """Return the number of channels that the first convolution takes."""
     for part in m.modules():
         weight = getattr(part, "weight", None)
         if isinstance(weight, Tensor) and weight.dim() == 4:
             return int(weight.shape[1])
-    raise ConfigError("there is no convolution")
+    raise ConfigError("the module has no convolution")
 
 
 def children_and_parameters(m: nn.Module) -> list[Any]:
-    """Its parts, and parameters that belong to none of them."""
+    """Return its submodules, and the parameters that belong to none of them."""
     own = {id(p) for c in m.children() for p in c.parameters()}
     return [*m.children(), *(ParameterModule(p) for p in m.parameters() if id(p) not in own)]
 
 
 def NoneReduce(loss_func: Any) -> Any:
-    """Inside ``with``, a loss by row."""
+    """Compute a loss by row inside ``with``."""
     from contextlib import contextmanager
     from functools import partial
 

@@ -1,4 +1,4 @@
-"""Optimizers under the library's names: ``Adam(params, lr)`` and its kin, with hyper-parameters by group of
+"""Optimizers under fastai's names: ``Adam(params, lr)`` and similar ones, with hyper-parameters by group of
 parameters."""
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ __all__ = [
 ]
 
 Update = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any]], None]
-"""Changes a parameter in place: (parameter, gradient, its state, hyper-parameters)."""
+"""A function that changes a parameter in place: (parameter, gradient, its state, hyper-parameters)."""
 
 
 def _in_turn(pieces: Any) -> Update:
-    """A rule of pieces: each gets the parameter, its state and the hyper-parameters, and may add to the state."""
+    """Combine pieces to one rule. Each piece gets the parameter, its state and the hyper-parameters, and may add to the
+    state."""
 
     def update(p: Tensor, grad: Tensor, state: dict[str, Any], hyper: dict[str, Any]) -> None:
         p.grad = grad
@@ -68,7 +69,7 @@ class Optimizer:
     # ---- hyper-parameters
 
     def set_hyper(self, k: str, v: Any) -> None:
-        """A hyper-parameter of all groups; a slice or a list: one for each group."""
+        """Set a hyper-parameter of all groups; a slice or a list has one value for each group."""
         n = len(self.param_lists)
         if isinstance(v, slice):
             v = even_mults(v.start, v.stop, n) if v.start else [v.stop / 10] * (n - 1) + [v.stop]
@@ -85,8 +86,8 @@ class Optimizer:
             self.set_hyper(k, v)
 
     def set_rates(self, lr: float, mom: float, wd: float | None = None) -> None:
-        """The last group's rate, to which those of the others keep their proportion; momentum; and decay, which groups
-        keep that were given one of their own."""
+        """Set the last group's rate, with the others in their present proportion to it; the momentum; and the decay,
+        except for groups with a decay of their own."""
         last = float(self.hypers[-1]["lr"]) or 1.0
         for hyper in self.hypers:
             hyper["lr"] = lr * (float(hyper["lr"]) / last) if len(self.hypers) > 1 else lr
@@ -105,7 +106,7 @@ class Optimizer:
     # ---- freezing
 
     def freeze_to(self, n: int) -> None:
-        """Only groups from ``n`` on learn."""
+        """Let only groups from ``n`` on learn."""
         count = len(self.param_lists)
         self.frozen_idx = n if n >= 0 else count + n
         if self.frozen_idx >= count:
@@ -130,7 +131,7 @@ class Optimizer:
     def step(self, closure: Any = None) -> None:
         """Update the parameters that have a gradient."""
         if closure is not None:
-            raise ConfigError("closures are not offered")
+            raise ConfigError("closures are not supported")
         with torch.no_grad():
             for group, hyper in zip(self.param_lists, self.hypers):
                 for p in group:
@@ -146,23 +147,23 @@ class Optimizer:
                 p.grad = None
 
     def clear_state(self) -> None:
-        """Forget averages of gradients."""
+        """Forget the averages of gradients."""
         self.state.clear()
 
     # ---- what the core's stepper asks
 
     def only(self) -> AdamRun | None:
-        """The compiled Adam of all parameters, where that is what this is."""
+        """Return the compiled Adam of all parameters, if this is one."""
         return None
 
     def begin(self) -> None: ...
 
     def by_rows(self, module: nn.Module) -> AbstractContextManager[None]:
-        """Inside ``with``, large tables may be trained by rows."""
+        """Allow large tables to be trained by rows inside ``with``."""
         return nullcontext()
 
     def step_at(self, lr: float, mom: float, wd: float) -> None:
-        """A step at these rates, then no gradients."""
+        """Make a step at these rates, then clear the gradients."""
         self.set_rates(lr, mom, wd)
         self.step()
         self.zero_grad()
@@ -183,7 +184,7 @@ class Optimizer:
             self.state.setdefault(params[int(i)], {})[name] = kept
 
     def state_dict(self) -> dict[str, Any]:
-        """State and hyper-parameters, in plain tensors and numbers."""
+        """Return state and hyper-parameters, in plain tensors and numbers."""
         state = [dict(self.state.get(p, {})) for g in self.param_lists for p in g]
         return {
             "state": state,
@@ -284,7 +285,8 @@ def Adam(
     wd: float = 0.01,
     decouple_wd: bool = True,
 ) -> Optimizer:
-    """Adam (Kingma & Ba 2015) with decoupled decay (Loshchilov & Hutter 2019), or L2 where ``decouple_wd`` is False."""
+    """Return Adam (Kingma & Ba 2015) with decoupled decay (Loshchilov & Hutter 2019), or with L2 if ``decouple_wd`` is
+    False."""
     rule = AdamRule(sqr_mom=sqr_mom, eps=eps, decouple_wd=decouple_wd)
     return with_lr(_AdamOptimizer(params, rule, wd=wd, sqr_mom=sqr_mom, lr=0.0, mom=mom, eps=eps), lr)
 
@@ -306,7 +308,7 @@ class OptimWrapper(Optimizer):
             groups = list(params)
             groups = [groups] if groups and isinstance(groups[0], Tensor) else [list(g) for g in groups]
             if not callable(opt):
-                raise ConfigError("OptimWrapper takes opt=, a class of torch.optim")
+                raise ConfigError("OptimWrapper needs opt=, a class of torch.optim")
             lr = kwargs.pop("lr", None)
             self.opt = opt(
                 [{"params": g} for g in groups], **({} if lr is None else {"lr": float(np.max(lr))}), **kwargs
@@ -363,7 +365,7 @@ class OptimWrapper(Optimizer):
 
 
 class Driven:
-    """One of these as the core's stepper drives it."""
+    """Adapts one of these optimizers to the core's stepper."""
 
     def __init__(self, opt: Optimizer) -> None:
         self.opt = opt
@@ -385,7 +387,8 @@ class Driven:
 
 
 def make(opt_func: Any, params: Any, lr: Any) -> Optimizer:
-    """An optimizer by a function of parameters and rate: one of these, or one of ``torch.optim``, or a partial."""
+    """Create an optimizer by a function of parameters and rate: one of these, or one of ``torch.optim``, or a
+    partial."""
     inner = opt_func.func if isinstance(opt_func, functools.partial) else opt_func
     if isinstance(opt_func, Optimizer):
         opt_func.clear_state()

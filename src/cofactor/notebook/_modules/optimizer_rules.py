@@ -23,17 +23,17 @@ __all__ = [
 
 
 def _made(name: str, params: Any, lr: Any, decouple_wd: bool, pieces: list[Any], **hypers: Any) -> Optimizer:
-    """An optimizer of pieces, decay first."""
+    """Return an optimizer made of pieces, decay first."""
     decay = steps.weight_decay if decouple_wd else steps.l2_reg
     return with_lr(Optimizer(params, [decay, *pieces], name=name, lr=0.0, **hypers), lr)
 
 
 MOMENTS = [partial(steps.average_grad, dampening=True), steps.average_sqr_grad, steps.step_stat]
-"""What Adam and its kin keep."""
+"""The state of Adam and similar optimizers."""
 
 
 def SGD(params: Any, lr: Any, mom: float = 0.0, wd: float = 0.0, decouple_wd: bool = True) -> Optimizer:
-    """Stochastic gradient descent, with momentum where ``mom`` is not 0."""
+    """Return stochastic gradient descent, with momentum if ``mom`` is not 0."""
     pieces = [steps.average_grad, steps.momentum_step] if mom else [steps.sgd_step]
     return _made("SGD", params, lr, decouple_wd, pieces, mom=mom, wd=wd)
 
@@ -47,7 +47,7 @@ def RMSProp(
     wd: float = 0.0,
     decouple_wd: bool = True,
 ) -> Optimizer:
-    """Gradients divided by the root of their mean square."""
+    """Return an optimizer that divides gradients by the root of their mean square."""
     pieces = [*([steps.average_grad] if mom else []), steps.average_sqr_grad, steps.rms_prop_step]
     return _made("RMSProp", params, lr, decouple_wd, pieces, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
 
@@ -121,7 +121,7 @@ class Lookahead(Optimizer):
         self.hypers, self.state = opt.hypers, opt.state
         self.count = 0
         self.slow: list[Any] | None = None
-        """Those of the first step on: weights may be changed by hand before it."""
+        """The slow weights, set at the first step: weights may be changed by hand before it."""
 
     def step(self, closure: Any = None) -> None:
         if self.slow is None:

@@ -1,8 +1,9 @@
-"""Pieces of optimizers, one thing each: ``Optimizer(params, cbs=[weight_decay, average_grad, momentum_step])``.
+"""Pieces of optimizers, each with a single purpose: ``Optimizer(params, cbs=[weight_decay, average_grad,
+momentum_step])``.
 
 A piece is called with a parameter that has a gradient, and by name with the parameter's state and the hyper-parameters
-of its group. It changes the parameter in place, or returns what is to be kept in the state. ``defaults`` of a piece
-are hyper-parameters that it needs.
+of its group. It changes the parameter in place, or returns updates of the state. ``defaults`` of a piece are
+hyper-parameters that it needs.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ def _with(**defaults: float) -> Callable[[Any], Any]:
 
 
 def _grad(p: Any) -> Tensor:
-    """The gradient of a parameter, dense."""
+    """Return the gradient of a parameter, dense."""
     g: Tensor = p.grad
     return g if g.layout is torch.strided else g.to_dense()
 
 
 def debias(mom: float, damp: float, step: int) -> float:
-    """How far the weights of a moving average of ``step`` terms are from a sum of 1."""
+    """Return the sum of the weights of a moving average with ``step`` terms."""
     return damp * (1 - mom**step) / (1 - mom)
 
 
@@ -72,7 +73,7 @@ def l2_reg(p: Tensor, lr: float, wd: float, do_wd: bool = True, **kwargs: Any) -
 def average_grad(
     p: Tensor, mom: float, dampening: bool = False, grad_avg: Tensor | None = None, **kwargs: Any
 ) -> dict[str, Any]:
-    """A moving average of gradients; with ``dampening`` each new one counts ``1 - mom``."""
+    """Return a moving average of gradients; with ``dampening`` each new one counts ``1 - mom``."""
     g = _grad(p)
     before = torch.zeros_like(g) if grad_avg is None else grad_avg
     return {"grad_avg": before.mul(mom).add(g, alpha=1 - mom if dampening else 1.0)}
@@ -82,24 +83,24 @@ def average_grad(
 def average_sqr_grad(
     p: Tensor, sqr_mom: float, dampening: bool = True, sqr_avg: Tensor | None = None, **kwargs: Any
 ) -> dict[str, Any]:
-    """A moving average of squared gradients."""
+    """Return a moving average of squared gradients."""
     g = _grad(p)
     before = torch.zeros_like(g) if sqr_avg is None else sqr_avg
     return {"sqr_avg": before.mul(sqr_mom).add(g * g, alpha=1 - sqr_mom if dampening else 1.0)}
 
 
 def step_stat(p: Tensor, step: int = 0, **kwargs: Any) -> dict[str, Any]:
-    """How many steps were made, this one included."""
+    """Return the number of steps so far, including this one."""
     return {"step": step + 1}
 
 
 def sgd_step(p: Tensor, lr: float, **kwargs: Any) -> None:
-    """Against the gradient."""
+    """Step against the gradient."""
     p.data.sub_(_grad(p), alpha=lr)
 
 
 def momentum_step(p: Tensor, lr: float, grad_avg: Tensor, **kwargs: Any) -> None:
-    """Against the average of gradients."""
+    """Step against the average of gradients."""
     p.data.sub_(grad_avg, alpha=lr)
 
 
@@ -107,12 +108,12 @@ def momentum_step(p: Tensor, lr: float, grad_avg: Tensor, **kwargs: Any) -> None
 def rms_prop_step(
     p: Tensor, lr: float, sqr_avg: Tensor, eps: float, grad_avg: Tensor | None = None, **kwargs: Any
 ) -> None:
-    """Against the gradient, or its average, over the root of the average of its squares."""
+    """Step against the gradient, or its average, divided by the root of the average of its squares."""
     p.data.sub_((_grad(p) if grad_avg is None else grad_avg) / (sqr_avg.sqrt() + eps), alpha=lr)
 
 
 def _adam_parts(mom: float, sqr_mom: float, step: int, grad_avg: Tensor, sqr_avg: Tensor) -> tuple[Tensor, Tensor]:
-    """Averages of gradients and of their squares, as if their weights had a sum of 1."""
+    """Return averages of gradients and of their squares, corrected to weights with a sum of 1."""
     return grad_avg / debias(mom, 1 - mom, step), sqr_avg / debias(sqr_mom, 1 - sqr_mom, step)
 
 
@@ -184,14 +185,14 @@ def qhadam_step(
 def larc_layer_lr(
     p: Tensor, lr: float, trust_coeff: float, wd: float, eps: float, clip: bool = True, **kwargs: Any
 ) -> dict[str, Any]:
-    """A rate for the layer: by the norms of weights and gradient (You et al. 2017)."""
+    """Return a rate for the layer, from the norms of weights and gradient (You et al. 2017)."""
     own, down = torch.norm(p.data), torch.norm(_grad(p))
     local = lr * trust_coeff * own / (down + own * wd + eps)
     return {"local_lr": min(lr, float(local)) if clip else float(local)}
 
 
 def larc_step(p: Tensor, local_lr: float, grad_avg: Tensor | None = None, **kwargs: Any) -> None:
-    """Against the gradient, or its average, at the layer's rate."""
+    """Step against the gradient, or its average, at the layer's rate."""
     p.data.sub_(_grad(p) if grad_avg is None else grad_avg, alpha=local_lr)
 
 
@@ -207,7 +208,7 @@ def lamb_step(
     eps: float,
     **kwargs: Any,
 ) -> None:
-    """Adam's step, as long as the layer's weights ask (You et al. 2020)."""
+    """Make Adam's step, scaled to the norm of the layer's weights (You et al. 2020)."""
     m, v = _adam_parts(mom, sqr_mom, step, grad_avg, sqr_avg)
     move = m / (v.sqrt() + eps)
     own, its = float(p.data.pow(2).mean().sqrt()), float(move.pow(2).mean().sqrt())

@@ -1,4 +1,4 @@
-"""Parameters of modules: lists, numbers, initial values."""
+"""Functions for the parameters of modules: lists, counts, initial values."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ __all__ = [
 
 
 def params(m: nn.Module) -> list[nn.Parameter]:
-    """All parameters."""
+    """Return all parameters."""
     return list(m.parameters())
 
 
 def trainable_params(m: nn.Module) -> L:
-    """The parameters that learn."""
+    """Return the parameters that learn."""
     return L([p for p in m.parameters() if p.requires_grad])
 
 
 def total_params(m: nn.Module) -> tuple[int, bool]:
-    """How many numbers a module learns from, and whether they learn."""
+    """Return how many numbers a module has, and whether they learn."""
     count = sum(p.numel() for p in m.parameters())
     first = next(m.parameters(), None)
     return count, bool(first is not None and first.requires_grad)
 
 
 def requires_grad(m: nn.Module) -> bool:
-    """Whether its first parameter learns."""
+    """Return whether its first parameter learns."""
     first = next(m.parameters(), None)
     return bool(first is not None and first.requires_grad)
 
 
 def norm_bias_params(m: nn.Module, with_bias: bool = True) -> L:
-    """The parameters of normalisation layers, and the biases of layers."""
+    """Return the parameters of normalisation layers, and the biases of layers."""
     if with_bias:
         return L(norm_and_bias(m))
     return L([p for part in m.modules() if isinstance(part, NORMS) for p in part.parameters()])
 
 
 def get_model(model: Any) -> Any:
-    """The module inside a wrapper for several GPUs, or itself."""
+    """Return the module inside a wrapper for several GPUs, or itself."""
     return model.module if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)) else model
 
 
 def cond_init(m: nn.Module, func: Callable[[Tensor], Any]) -> None:
-    """Initialise a layer that is not for normalisation: weights by ``func``, bias 0."""
+    """Initialise a layer, except for normalisation: weights by ``func``, bias 0."""
     if not isinstance(m, NORMS):
         init_default(m, func)
 
@@ -78,11 +78,11 @@ def init_default(m: nn.Module, func: Callable[[Tensor], Any] = nn.init.kaiming_n
 
 
 def apply_leaf(m: nn.Module, f: Callable[[nn.Module], Any]) -> None:
-    """``f`` of a module and all its parts."""
+    """Apply ``f`` to a module and all its submodules."""
     for part in m.modules():
         f(part)
 
 
 def apply_init(m: nn.Module, func: Callable[[Tensor], Any] = nn.init.kaiming_normal_) -> None:
-    """Initialise all layers but those for normalisation."""
+    """Initialise all layers except for normalisation."""
     apply_leaf(m, lambda part: cond_init(part, func))

@@ -1,4 +1,4 @@
-"""A trained module as a model of the core: ``dot-bias``, ``neural`` or any module, inside a Recommender."""
+"""Convert a trained module to a model of the core: ``dot-bias``, ``neural`` or any module, inside a Recommender."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cofactor.recommender import Recommender
 
 
 def recommender(learn: Any) -> Recommender:
-    """A Recommender around the model as it is now."""
+    """Return a Recommender with the present model."""
     dls = learn.dls
     if not isinstance(dls.train_ds, TabularPandas) or len(dls.train_ds.cat_names) != 2 or dls.train_ds.with_cont:
         raise ConfigError("a recommender needs loaders of a table with two columns of ids (user and item) and a rating")
@@ -37,7 +37,7 @@ def recommender(learn: Any) -> Recommender:
 
 
 def model_of_ids(learn: Any, data: Any) -> Any:
-    """The model over the codes of the data, without ``#na#``."""
+    """Return the model over the codes of the data, without ``#na#``."""
     module: Any = learn.model
     found = kernel_job(learn.loss_func, module.y_range) if untouched(module) else None
     if found is not None:
@@ -55,7 +55,7 @@ def model_of_ids(learn: Any, data: Any) -> Any:
 
 
 def _flat_loss(loss: Any) -> Any:
-    """A loss for flat predictions and targets that were made for a batch's shapes."""
+    """Adapt a loss that expects a batch's shapes to flat predictions and targets."""
     if is_flat(loss):
         return loss
 
@@ -68,7 +68,7 @@ def _flat_loss(loss: Any) -> Any:
 
 
 def as_dot_bias(module: Any, loss: str, y_range: Any, data: Any) -> DotBias:
-    """The registered model ``dot-bias`` with the weights of an ``EmbeddingDotBias``."""
+    """Return the registered model ``dot-bias`` with the weights of an ``EmbeddingDotBias``."""
     k = module.u_weight.weight.shape[1]
     config = DotBiasConfig(n_factors=k, y_range=y_range, loss=loss)
     model = DotBias(config)
@@ -89,8 +89,8 @@ def as_dot_bias(module: Any, loss: str, y_range: Any, data: Any) -> DotBias:
 
 
 def as_neural(module: nn.Module, model: TorchModule, loss: Any) -> Neural | None:
-    """The registered model ``neural`` with the weights of an ``EmbeddingNN``, which a bundle can hold whole; None where
-    the module is another, or was changed."""
+    """Return the registered model ``neural`` with the weights of an ``EmbeddingNN``, which a bundle can store
+    completely; None if the module is another one, or was changed."""
     name = kernel_loss(loss)
     if type(module) is not EmbeddingNN or "forward" in vars(module) or hooked(module) or name is None:
         return None

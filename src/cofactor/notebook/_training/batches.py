@@ -1,4 +1,4 @@
-"""The loop over batches with callbacks, in the pieces that a subclass of the Learner may replace."""
+"""The loop over batches with callbacks, in pieces that a subclass of the Learner can replace."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PIECES = (
     *("_with_events", "_do_epoch", "_do_epoch_train", "_do_epoch_validate", "all_batches", "one_batch", "_set_device"),
     *("_split", "_do_one_batch", "_do_grad_opt", "_backward", "_step"),
 )
-"""Where one of these is a learner's own, training and validation go batch by batch through it."""
+"""If a learner has its own version of one of these, training and validation go batch by batch through it."""
 
 
 @part_of("Learner")
@@ -57,18 +57,18 @@ class Batches:
     _skip: bool
     _scheduled: bool
     _hyper: Hyper | None = None
-    """Rates of the epoch under way."""
+    """Rates of the current epoch."""
     _losses: list[float]
     _validated = False
-    """Whether a piece of one's own has validated in this epoch."""
+    """Whether a replaced piece has validated in this epoch."""
 
     @property
     def has_own_pieces(self) -> bool:
-        """Whether a subclass, a patch or this learner itself has replaced a piece of the loop."""
+        """Whether a subclass, a patch or this learner has replaced a piece of the loop."""
         return any(getattr(type(self), p) is not _GIVEN[p] or p in vars(self) for p in PIECES)
 
     def train_batches(self, hyper: Hyper) -> Array:
-        """The training part of an epoch; the losses of its batches."""
+        """Run the training part of an epoch. Returns the losses of its batches."""
         n = len(hyper.lr)
         self._validated = False
         if self._skip:
@@ -89,7 +89,7 @@ class Batches:
 
     @torch.no_grad()
     def validate_batches(self, dl: Any) -> None:
-        """The validation part of an epoch."""
+        """Run the validation part of an epoch."""
         self._do_epoch_validate(dl=dl)
 
     # ---- pieces
@@ -125,23 +125,23 @@ class Batches:
             self._with_events(self.all_batches, "validate", CancelValidException)
 
     def all_batches(self) -> None:
-        """Every batch of ``dl``."""
+        """Run every batch of ``dl``."""
         self.n_iter = len(self.dl)
         for i, b in enumerate(self.dl):
             self.one_batch(i, b)
 
     def one_batch(self, i: int, b: Any) -> None:
-        """Train on a batch (or, where ``training`` is False, evaluate it), with callbacks."""
+        """Train on a batch (or evaluate it if ``training`` is False), with callbacks."""
         self.iter = i
         self._split(self._set_device(b))
         self._with_events(self._do_one_batch, "batch", CancelBatchException)
 
     def _set_device(self, b: Any) -> Any:
-        """A batch where the model is; :meth:`_split` sees to it."""
+        """Return the batch unchanged: :meth:`_split` moves it to the model's device."""
         return b
 
     def _split(self, b: Any) -> None:
-        """Take a batch apart: ``xb`` and ``yb``."""
+        """Split a batch into ``xb`` and ``yb``."""
         self.xb, self.yb = split_batch(b, self.dls)
 
     def _do_one_batch(self) -> None:
@@ -151,7 +151,7 @@ class Batches:
             self.loss_grad = losses_known.loss_of(self.loss_func, self.pred, *self.yb)
             if self.training and self.loss_grad.dim():
                 raise ConfigError(
-                    f"the loss gave {tuple(self.loss_grad.shape)} numbers; it must give their mean, one number"
+                    f"the loss returned {tuple(self.loss_grad.shape)} numbers; it must return their mean, one number"
                 )
             self.loss = self.loss_grad.clone()
         self("after_loss")
@@ -180,7 +180,7 @@ class Batches:
             self.pct_train = self.epoch / self.n_epoch
 
     def _set_rates(self) -> None:
-        """Those of the schedule for this batch."""
+        """Set the rates of the schedule for this batch."""
         hyper = self._hyper
         if hyper is None or not self._scheduled:
             return
@@ -188,7 +188,7 @@ class Batches:
         self.opt.set_rates(float(hyper.lr[at]), float(hyper.momentum[at]))
 
     def _count(self) -> None:
-        """A batch more, and its loss."""
+        """Count a batch and record its loss."""
         self.train_iter += 1
         self.pct_train += 1.0 / (self.n_iter * self.n_epoch)
         if self._hyper is None:
@@ -196,7 +196,7 @@ class Batches:
         self._losses.append(float(self.loss.detach().float().mean()) if isinstance(self.loss, Tensor) else 0.0)
         if not math.isfinite(self._losses[-1]):
             raise ConfigError(
-                f"training diverged in epoch {self.epoch}: the loss is {self._losses[-1]}; take a lower learning rate"
+                f"training diverged in epoch {self.epoch}: the loss is {self._losses[-1]}; use a lower learning rate"
             )
 
 

@@ -1,4 +1,4 @@
-"""The core's loop calls a callback of its own, which calls the notebook's callbacks."""
+"""Connect the core's loop to the notebook's callbacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 class OfCore(Callback):
-    """A callback of the core (``cofactor.train``) among these: it is called by the core's loop."""
+    """A callback of the core (``cofactor.train``) among the notebook's. The core's loop calls it."""
 
     def __init__(self, inner: train.Callback) -> None:
         self.inner = inner
@@ -115,6 +115,6 @@ def valid_loader(dls: Any) -> Any:
 
 
 def smooth(losses: Any) -> Array:
-    """The losses smoothed as the table's are."""
+    """Return the losses smoothed like those of the table."""
     found: Array = train.recorder.SmoothLoss().add(np.asarray(losses, np.float64))
     return found

@@ -1,5 +1,5 @@
-"""Which way a module is trained: the dot-bias kernel on shared memory, whole epochs of autograd, or batch by batch with
-callbacks. All three stand behind one ``cofactor.train.Learner``, which has the loop over epochs."""
+"""Choose how a module is trained: by the dot-bias kernel on shared memory, by whole epochs of autograd, or batch by
+batch with callbacks. All three are used through one ``cofactor.train.Learner``, which has the loop over epochs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ Array = NDArray[Any]
 
 
 def make(job: Job, by_batch: bool, run: Run) -> Core:
-    """The fastest way that honours the job: the kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by Adam,
-    with a loss it knows and ratings that its sigmoid reaches; whole epochs on a table; batch by batch where callbacks
-    look, or for other loaders."""
+    """Return the fastest way that meets the requirements of the job.
+
+    These are: the kernel for an unaltered ``EmbeddingDotBias`` on a CPU, by Adam, with a loss that the kernel knows and
+    ratings within reach of its sigmoid; whole epochs on a table; batch by batch if callbacks need batches, or for other
+    loaders.
+    """
     if by_batch or not plain_table(job.dls):
         return EventCore(job, run)
     if (found := kernel_of(job)) is not None and reaches(job.dls.train_ds, found[1]):
@@ -28,7 +31,7 @@ def make(job: Job, by_batch: bool, run: Run) -> Core:
 
 
 def plain_table(dls: Any) -> bool:
-    """Whether the training loader is a table's, shuffled, as it is."""
+    """Return whether the training loader is an unaltered, shuffled loader of a table."""
     dl = dls.train
     return (
         type(dl) is TabDataLoader

@@ -1,4 +1,4 @@
-"""Training batch by batch, with callbacks; any loader will do."""
+"""Train batch by batch, with callbacks, from any loader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class EventCore:
-    """Trains batch by batch, with callbacks; any loader will do."""
+    """Trains batch by batch, with callbacks, from any loader."""
 
     kind = "events"
 
@@ -29,8 +29,7 @@ class EventCore:
         count = len(job.dls.train)
         if count == 0:
             raise DataError(
-                "the training loader has no batch: there is no row, or there are fewer rows than bs and "
-                "drop_last is set"
+                "the training loader has no batches: there are no rows, or fewer rows than bs while drop_last is set"
             )
         self.learn = core_learner(count, lambda: EventStepper(job, run), job.seed, 1)
         _ = self.learn.stepper
@@ -48,18 +47,18 @@ class EventCore:
 
 
 class EventStepper(Stepper):
-    """One batch of the core's loop is one batch of the loader."""
+    """A stepper for which one batch of the core's loop is one batch of the loader."""
 
     def __init__(self, job: Job, run: Run) -> None:
         self.job, self.callbacks = job, run
         self.iterator: Any = None
 
     def run_epoch(self, seed: Any, hyper: Hyper) -> Array:
-        """An epoch, with callbacks."""
+        """Train an epoch, with callbacks."""
         return self.callbacks.train_batches(hyper)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """Some batches without callbacks: for the learning-rate finder."""
+        """Train some batches without callbacks, for the learning-rate finder."""
         if hyper is None:
             raise ConfigError("a PyTorch module trains batch by batch: give rows and hyper")
         losses = []

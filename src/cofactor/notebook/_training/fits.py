@@ -1,4 +1,4 @@
-"""The ways to train by name: one cycle, a constant rate, flat then cosine, cosine waves, two fits in turn."""
+"""The named ways to train: one cycle, a constant rate, flat then cosine, cosine waves, two fits in turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 @part_of("Learner")
 class Fits:
-    """The fits of a Learner, each a plan that :meth:`run` trains by."""
+    """The fits of a Learner. Each makes a plan for :meth:`run`."""
 
     lr: Any
     wd: float | None
@@ -96,7 +96,7 @@ class Fits:
         reset_opt: bool = False,
         start_epoch: int = 0,
     ) -> None:
-        """Train at a constant rate, then along half a cosine wave down."""
+        """Train at a constant rate, then decrease it along half a cosine wave."""
         rate, decay = self._rates(lr, wd, reset_opt)
         check_rates(n_epoch, rate, decay)
         down = train.schedules.joined(
@@ -117,7 +117,8 @@ class Fits:
         wd: float | None = None,
         start_epoch: int = 0,
     ) -> None:
-        """Train by cosine waves that start again (Loshchilov & Hutter 2017), each ``cycle_mult`` times as long."""
+        """Train by cosine waves with restarts (Loshchilov & Hutter 2017), each ``cycle_mult`` times as long as the
+        last."""
         rate, decay = self._rates(lr_max, wd, reset_opt)
         lengths = [check_int("cycle_len", cycle_len) * cycle_mult**i for i in range(check_int("n_cycles", n_cycles))]
         epochs = sum(lengths)
@@ -147,8 +148,8 @@ class Fits:
         reset_opt: bool = False,
         start_epoch: int = 0,
     ) -> None:
-        """Two fits: ``freeze_epochs`` with all groups of parameters but the last frozen, then ``epochs`` with half the
-        rate. These models have one group, so that nothing is frozen."""
+        """Fit twice: ``freeze_epochs`` with all groups of parameters but the last frozen, then ``epochs`` with half the
+        rate. These models have one group, so nothing is frozen."""
         self.freeze()
         more: dict[str, Any] = {"div_final": div_final, "wd": wd, "moms": moms, "cbs": cbs}
         more |= {"reset_opt": reset_opt, "start_epoch": start_epoch}

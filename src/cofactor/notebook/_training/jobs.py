@@ -1,4 +1,4 @@
-"""What is trained and how, and the core's Learner over a stepper of one's own."""
+"""The job of a training, and the core's Learner over a stepper of our own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 class Job(NamedTuple):
-    """What is trained, on what, and how."""
+    """The job: what is trained, on which data, and how."""
 
     module: nn.Module
     dls: Any
@@ -30,13 +30,13 @@ class Job(NamedTuple):
 
 
 class Core(Protocol):
-    """A core Learner over one way to train, and what the notebook asks of it."""
+    """A core Learner for one way to train, with the methods that the notebook needs."""
 
     learn: train.Learner
     kind: str
 
     def fits(self, job: Job) -> bool:
-        """Whether training by it is still what the job asks for."""
+        """Return whether it still meets the requirements of the job."""
         ...
 
     def flush(self) -> None:
@@ -44,22 +44,22 @@ class Core(Protocol):
         ...
 
     def outputs(self, x: tuple[Tensor, ...]) -> Tensor | None:
-        """The module's outputs for rows, where there is a faster way than to call it."""
+        """Return the module's outputs for rows, if there is a faster way than to call it; else None."""
         ...
 
     def forget(self) -> None:
-        """Begin with a fresh optimizer at the next step."""
+        """Start with a fresh optimizer at the next step."""
         ...
 
 
 class Run(Protocol):
-    """What batches with callbacks need of the notebook's Learner."""
+    """The attributes of the notebook's Learner that batches with callbacks need."""
 
     def train_batches(self, hyper: Hyper) -> Array: ...
 
 
 class Rows:
-    """So many rows for the core's loop, which does not look at them; none has a weight of its own."""
+    """A number of rows for the core's loop, which does not read them. They have no weights."""
 
     weights = None
 
@@ -73,13 +73,13 @@ class Rows:
 
 
 class _Config:
-    """What the core's loop asks of a configuration."""
+    """The configuration that the core's loop needs."""
 
     y_range = None
 
 
 class Stepped:
-    """A stepper as a model of the core's loop."""
+    """Presents a stepper as a model to the core's loop."""
 
     name: ClassVar[str] = "module"
     task: ClassVar[str] = "rating"
@@ -93,14 +93,14 @@ class Stepped:
 
 
 def core_learner(rows: int, make: Callable[[], Any], seed: int, bs: int) -> train.Learner:
-    """The core's Learner over a stepper of one's own."""
+    """Return the core's Learner over a stepper of our own."""
     data: Any = Rows(rows)
     model: Any = Stepped(make)
     return train.Learner(data, model, seed=seed, bs=bs, verbose=False)
 
 
 def same_job(was: Job, now: Job, state: Any) -> bool:
-    """Whether a run still trains what the job asks for."""
+    """Return whether a run still trains what the job requires."""
     there = list(now.module.named_parameters())
     return (
         now.module is was.module
@@ -115,12 +115,12 @@ def same_job(was: Job, now: Job, state: Any) -> bool:
 
 
 def still(dls: Any, columns: list[Any]) -> bool:
-    """Whether the training loader is that of a table, whose columns are still these."""
+    """Return whether the training loader is that of a table, and its columns are still these."""
     return isinstance(dls.train, TabDataLoader) and dls.train.still(columns)
 
 
 def split_batch(b: Any, dls: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The inputs and targets of a batch, on the loaders' device."""
+    """Return the inputs and targets of a batch, on the loaders' device."""
     if not isinstance(b, (list, tuple)):
         b = (b,)
     ds = getattr(dls, "train_ds", None)

@@ -1,5 +1,5 @@
-"""Training an ``EmbeddingDotBias`` by the dot-bias kernel, on memory that both share. Numbers of users and items count
-from 1 here, 0 being ``#na#``."""
+"""Train an ``EmbeddingDotBias`` by the dot-bias kernel, on memory that both share. Numbers of users and items start at
+1 here; 0 is ``#na#``."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from cofactor.notebook._modules.optimizer import Adam
 from cofactor.notebook._training.jobs import Job, still
 
 FORWARD = EmbeddingDotBias.forward
-"""As it is here: a notebook may patch it."""
+"""The original, since a notebook may patch it."""
 TABLES = ("u_weight", "i_weight", "u_bias", "i_bias")
 
 
 def is_collab(dls: Any) -> bool:
-    """Whether the loaders are of a table of user, item and one number, as it is: what the kernels take."""
+    """Return whether the loaders are of an unaltered table of user, item and one number, which the kernels need."""
     if not isinstance(dls, DataLoaders) or type(dls.train) is not TabDataLoader:
         return False
     dl, to = dls.train, dls.train_ds
@@ -51,7 +51,7 @@ def is_collab(dls: Any) -> bool:
 
 
 def coded(to: TabularPandas, classes: Any) -> Interactions:
-    """A table's rows with users and items by their numbers, which count from 1."""
+    """Return a table's rows with users and items by their numbers, which start at 1."""
     x, y = to.tensors()[0].numpy(), to.tensors()[-1]
     sizes = [len(classes[n]) for n in to.cat_names]
     maps = [IdMap(pl.Series(values=range(size)), kind) for size, kind in zip(sizes, ("user", "item"))]
@@ -60,7 +60,7 @@ def coded(to: TabularPandas, classes: Any) -> Interactions:
 
 
 def with_ids(to: TabularPandas, classes: Any) -> Interactions:
-    """A table's rows with ids, without those that are ``#na#``."""
+    """Return a table's rows with ids, without those that are ``#na#``."""
     user, item, rating = (*to.cat_names, to.y_names[0])
     x, y = to.tensors()[0].numpy(), to.tensors()[-1]
     keep = (x > 0).all(1)
@@ -72,7 +72,7 @@ def with_ids(to: TabularPandas, classes: Any) -> Interactions:
 
 
 def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
-    """The kernel's loss and range for a job; None where it cannot be trained by it."""
+    """Return the kernel's loss and range for a job; None if the kernel cannot train it."""
     module: Any = job.module
     plain = job.opt_func is Adam or job.opt_func == AdamRule()
     if (
@@ -87,14 +87,14 @@ def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
 
 
 def as_usual(job: Job) -> bool:
-    """Whether the optimizer has all parameters of the module, in one group, with the usual numbers."""
+    """Return whether the optimizer has all parameters of the module, in one group, with the default settings."""
     group, hyper, rule = job.opt.param_lists[0], job.opt.hypers[0], AdamRule()
     whole = len(job.opt.param_lists) == 1 and {id(p) for p in group} == {id(p) for p in job.module.parameters()}
     return whole and (hyper.get("sqr_mom"), hyper.get("eps")) == (rule.sqr_mom, rule.eps)
 
 
 def reaches(to: Any, y_range: tuple[float, float] | None) -> bool:
-    """Whether a sigmoid of this range reaches the ratings; a warning where it does not."""
+    """Return whether a sigmoid of this range reaches the ratings. Warns if not."""
     y = to.tensors()[-1]
     if y_range is None or not len(y):
         return True
@@ -111,7 +111,7 @@ def reaches(to: Any, y_range: tuple[float, float] | None) -> bool:
 
 
 def untouched(module: nn.Module) -> bool:
-    """Whether it is an ``EmbeddingDotBias`` as it was made: four learning float32 tables, no hook, nothing added."""
+    """Return whether it is an unaltered ``EmbeddingDotBias``: four learning float32 tables, no hook, nothing added."""
     if type(module) is not EmbeddingDotBias or "forward" in vars(module):
         return False
     if type(module).forward is not FORWARD:
@@ -135,7 +135,7 @@ def untouched(module: nn.Module) -> bool:
 
 
 class KernelCore:
-    """Trains the tables of a ``DotBias`` model, whose memory the module's parameters are."""
+    """Trains the tables of a ``DotBias`` model, whose memory the module's parameters share."""
 
     kind = "kernel"
 
@@ -155,7 +155,7 @@ class KernelCore:
             if table.weight.shape != shared.shape:
                 raise ConfigError(
                     f"{name} has {len(table.weight):,} rows; the data have {len(shared):,} "
-                    f"(make the model with len(dls.classes[...]))"
+                    f"(create the model with len(dls.classes[...]))"
                 )
             with torch.no_grad():
                 shared.copy_(table.weight)

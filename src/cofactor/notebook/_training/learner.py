@@ -54,7 +54,7 @@ Array = NDArray[Any]
 
 
 def _log(cells: Any) -> None:
-    """The table is shown by :class:`ProgressCallback`, or row by row where there is none."""
+    """Do nothing: :class:`ProgressCallback` shows the table, or it is printed row by row."""
 
 
 _ELSEWHERE = {
@@ -66,14 +66,12 @@ _ELSEWHERE = {
 
 @takes_its_own
 class Learner(Fits, Looks, Batches):
-    """Trains ``model`` on ``dls.train`` and watches ``dls.valid``.
+    """Trains ``model`` on ``dls.train`` and monitors ``dls.valid``.
 
     ``loss_func`` takes the module's outputs and the targets of a batch. ``opt_func`` is ``Adam`` (the default:
-    decoupled
-    decay), another of this module, or any optimizer of ``torch.optim``. ``metrics`` are functions of predictions and
-    targets. ``seed`` fixes the order of rows and dropout; without one it is drawn from torch's generator. What the
-    Learner
-    does not have, its model may: ``learn.parameters()``.
+    decoupled decay), another of this module, or any optimizer of ``torch.optim``. ``metrics`` are functions of
+    predictions and targets. ``seed`` fixes the order of rows and dropout; without one it is drawn from torch's
+    generator. Missing attributes are looked up in the model: ``learn.parameters()``.
     """
 
     def __init__(
@@ -140,7 +138,7 @@ class Learner(Fits, Looks, Batches):
 
     @property
     def model(self) -> nn.Module:
-        """The module, its weights as they are now."""
+        """The module, with its present weights."""
         if self._core is not None:
             self._core.flush()
         return self._module
@@ -160,8 +158,8 @@ class Learner(Fits, Looks, Batches):
         self._metrics = L(value).map(mk_metric)
 
     def core(self, by_batch: bool = False) -> Core:
-        """The run that trains the module: made when first needed, and again where the module was replaced or changed so
-        that the present one cannot honour it."""
+        """Return the run that trains the module. It is created when first needed, and again if the module was replaced
+        or changed so that the present run cannot train it."""
         _check_loss(self.loss_func)
         if self.opt is None:
             self.create_opt()
@@ -182,7 +180,8 @@ class Learner(Fits, Looks, Batches):
         return Job(self._module, self.dls, self.loss_func, self.opt_func, self.opt, self.seed, self.wd_bn_bias)
 
     def stale(self) -> bool:
-        """Whether the optimizer was made before the first fit, of parameters that the module no longer has."""
+        """Return whether the optimizer was created before the first fit, from parameters that the module no longer
+        has."""
         early, self.early = self.early, None
         if early is None or early is not self.opt:
             return False
@@ -190,7 +189,7 @@ class Learner(Fits, Looks, Batches):
         return any(id(p) not in there for group in early.param_lists for p in group)
 
     def create_opt(self) -> None:
-        """A fresh optimizer, by ``opt_func``."""
+        """Create a fresh optimizer by ``opt_func``."""
         groups = self.splitter(self._module)
         keywords = getattr(self.opt_func, "keywords", {}) if not isinstance(self.opt_func, Optimizer) else {}
         if "lr" in keywords:
@@ -245,7 +244,7 @@ class Learner(Fits, Looks, Batches):
 
     @contextlib.contextmanager
     def added_cbs(self, cbs: Any) -> Iterator[Learner]:
-        """Inside ``with``, these callbacks are there too."""
+        """Add these callbacks inside ``with``."""
         made = [self._checked(c) for c in L(cbs)]
         self.add_cbs(made)
         try:
@@ -255,7 +254,7 @@ class Learner(Fits, Looks, Batches):
 
     @contextlib.contextmanager
     def removed_cbs(self, cbs: Any) -> Iterator[Learner]:
-        """Inside ``with``, these callbacks are away."""
+        """Remove these callbacks inside ``with``."""
         gone = L(cbs)
         self.remove_cbs(gone)
         try:
@@ -276,19 +275,19 @@ class Learner(Fits, Looks, Batches):
         return cb
 
     def ordered_cbs(self, event: str) -> L:
-        """The callbacks that have a moment, in order."""
+        """Return the callbacks that have an event, in order."""
         return L([c for c in self.cbs.sorted("order") if c.has(event) or event in c.moments])
 
     def __call__(self, event_name: Any) -> None:
         for name in L(event_name):
             if name not in EVENTS:
-                raise ConfigError(f"there is no moment {name!r}; there are: {', '.join(EVENTS)}")
+                raise ConfigError(f"there is no event {name!r}; there are: {', '.join(EVENTS)}")
             for cb in self.cbs.sorted("order"):
                 if cb.learn is self:
                     cb(name)
 
     def show_training_loop(self) -> None:
-        """Print the moments of training with the callbacks that have them."""
+        """Print the events of training with their callbacks."""
         print("\n".join(loop_lines(self.ordered_cbs)))
 
     # ---- training
@@ -344,7 +343,7 @@ class Learner(Fits, Looks, Batches):
         return next((c for c in self.cbs if isinstance(c, ProgressCallback)), None)
 
     def show_row(self) -> None:
-        """The last row of the table: in the table, or as a list where there is none."""
+        """Show the last row of the table: in the table, or as a list without one."""
         bar = self._bar()
         if bar is not None and self.recorder.log:
             bar.line(self.recorder.log)
@@ -358,7 +357,7 @@ class Learner(Fits, Looks, Batches):
         return compiling_announced(bar.note if bar.display is not None else print)
 
     def summary(self) -> str:
-        """A table of the model's layers, its optimizer and loss."""
+        """Return a table of the model's layers, its optimizer and loss."""
         x = split_batch(self.dls.one_batch(), self.dls)[0]
         text = module_summary(self, *x)
         name = getattr(self.opt_func, "__name__", None) or getattr(
@@ -368,7 +367,7 @@ class Learner(Fits, Looks, Batches):
         return type(text)(text + "\n".join([*more, *(f"  - {c}" for c in self.cbs.sorted("order")), ""]))
 
     def recommender(self) -> Any:
-        """A :class:`cofactor.Recommender` around the model as it is now: recommend, explain, save."""
+        """Return a :class:`cofactor.Recommender` with the present model: recommend, explain, save."""
         return as_models.recommender(self)
 
     # ---- files
@@ -391,7 +390,7 @@ class Learner(Fits, Looks, Batches):
     # ---- groups of parameters
 
     def freeze_to(self, n: int) -> None:
-        """Only groups of parameters from ``n`` on learn. Without ``splitter=`` there is one group, so nothing is
+        """Let only groups of parameters from ``n`` on learn. Without ``splitter=`` there is one group, so nothing is
         frozen."""
         if self.opt is None:
             self.create_opt()
@@ -401,18 +400,18 @@ class Learner(Fits, Looks, Batches):
             self._core.forget()
 
     def freeze(self) -> None:
-        """All groups but the last are frozen."""
+        """Freeze all groups but the last."""
         self.freeze_to(-1)
 
     def unfreeze(self) -> None:
-        """All groups learn."""
+        """Let all groups learn."""
         self.freeze_to(0)
 
     # ---- contexts and the rest
 
     @contextlib.contextmanager
     def no_logging(self) -> Iterator[Learner]:
-        """Inside ``with learn.no_logging():`` no table is printed."""
+        """Print no table inside ``with learn.no_logging():``."""
         before, self.logger = self.logger, noop
         try:
             yield self
@@ -421,31 +420,31 @@ class Learner(Fits, Looks, Batches):
 
     @contextlib.contextmanager
     def no_bar(self) -> Iterator[Learner]:
-        """Inside ``with learn.no_bar():`` there is no bar."""
+        """Show no bar inside ``with learn.no_bar():``."""
         gone = [c for c in self.cbs if isinstance(c, ProgressCallback)]
         with self.removed_cbs(gone):
             yield self
 
     @contextlib.contextmanager
     def no_mbar(self) -> Iterator[Learner]:
-        """Inside ``with learn.no_mbar():`` there is no bar."""
+        """Show no bar inside ``with learn.no_mbar():``."""
         yield self
 
     def validation_context(self, cbs: Any = None, inner: bool = False) -> Any:
-        """The contexts of a validation."""
+        """Return the contexts of a validation."""
         return ContextManagers([self.no_logging(), self.no_mbar(), self.added_cbs(cbs)])
 
     def to_detach(self, b: Any, cpu: bool = True, gather: bool = True) -> Any:
-        """Tensors without their gradients."""
+        """Return tensors without their gradients."""
         return to_detach(b, cpu)
 
     def to_fp32(self) -> Learner:
-        """Training is at single precision."""
+        """Keep training in single precision."""
         return self
 
     @takes("amp_mode", "init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled", "device")
     def to_fp16(self) -> Learner:
-        """Training stays at single precision: half would not make these models faster."""
+        """Keep training in single precision: half precision would not make these models faster."""
         print(SINGLE)
         return self
 
@@ -492,7 +491,7 @@ class Learner(Fits, Looks, Batches):
         if name.startswith("__") or name in ("_module", "_core", "recorder", "cbs", "_metrics"):
             raise AttributeError(name)
         if name in _ELSEWHERE:
-            raise AttributeError(f"Learner.{name} is not offered: {_ELSEWHERE[name]}")
+            raise AttributeError(f"Learner.{name} is not supported: {_ELSEWHERE[name]}")
         try:
             return getattr(self.model, name)
         except AttributeError:
@@ -506,7 +505,7 @@ class Learner(Fits, Looks, Batches):
 
 
 def _hand_over(kernel: Any, job: Job) -> None:
-    """The kernel's averages of gradients to an optimizer that goes on from its weights."""
+    """Pass the kernel's averages of gradients to an optimizer that continues from its weights."""
     state = kernel.learn.stepper.snapshot()
     runs: list[Any] = job.opt.runs() if hasattr(job.opt, "runs") else []
     steps = int(state["clock"][0])
@@ -522,7 +521,7 @@ def _hand_over(kernel: Any, job: Job) -> None:
     }
     names = {id(getattr(job.module, t).weight): t for t in parts}
     for i, p in enumerate(runs[0].params):
-        if id(p) not in names:  # a layer that was replaced since the optimizer was made
+        if id(p) not in names:  # a layer that was replaced since the optimizer was created
             continue
         rows, cols = parts[names[id(p)]]
         runs[0].m[i].copy_(torch.from_numpy(ms[rows, 0, cols].copy()))
@@ -536,7 +535,7 @@ def check_given(dls: Any, model: Any = None) -> None:
             f"the data must be CollabDataLoaders (from_df, from_csv) or DataLoaders, not a {type(dls).__name__}"
         )
     if isinstance(model, type):
-        raise ConfigError(f"{model.__name__} is a class; give a model made of it: {model.__name__}(...)")
+        raise ConfigError(f"{model.__name__} is a class; give an instance of it: {model.__name__}(...)")
     if model is not None and not isinstance(model, nn.Module):
         raise ConfigError(f"the model must be a Module, not a {type(model).__name__}")
 

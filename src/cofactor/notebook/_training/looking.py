@@ -1,4 +1,4 @@
-"""What a Learner says without training: validation, predictions, rows with their predictions, rates to try."""
+"""The methods of a Learner besides training: validation, predictions, rows with their predictions, rates to try."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Array = NDArray[Any]
 
 @part_of("Learner")
 class Looks:
-    """Validation and predictions of a Learner, and what they ask of it."""
+    """Validation and predictions of a Learner, and the methods that they need."""
 
     dls: Any
     recorder: Any
@@ -87,10 +87,12 @@ class Looks:
         show_plot: bool = True,
         suggest_funcs: Any = (valley,),
     ) -> Any:
-        """Losses at rates from small to large, on a run that is thrown away. Returns a named tuple of suggestions,
-        one for
-        each of ``suggest_funcs``. ``num_it`` batches; by default an epoch of them (100 to 2,000): a row of an embedding
-        learns only in the batches that it is in."""
+        """Record losses at rates from small to large, in a trial run. Returns a named tuple of suggestions, one for
+        each of ``suggest_funcs``.
+
+        ``num_it``: the number of batches; by default one epoch (100 to 2,000), because an embedding row learns only in
+        its own batches.
+        """
         return find(self, start_lr, end_lr, num_it, stop_div, show_plot, suggest_funcs)
 
     def _loader(self, ds_idx: int, dl: Any) -> Any:
@@ -100,7 +102,8 @@ class Looks:
         return self.dls[ds_idx] if dl is None else dl.train if isinstance(dl, DataLoaders) else dl
 
     def validate(self, ds_idx: int = 1, dl: Any = None, cbs: Any = None) -> L:
-        """The loss, then the metrics, on the validation rows (or ``ds_idx=0``, the training rows; or a loader)."""
+        """Return the loss, then the metrics, on the validation rows (or ``ds_idx=0``, the training rows; or a
+        loader)."""
         dl, start = self._loader(ds_idx, dl), time.perf_counter()
         with self._quiet(cbs):
             if self._goes_by_batch():
@@ -115,7 +118,7 @@ class Looks:
         return self.final_record
 
     def _goes_by_batch(self) -> bool:
-        """Whether callbacks look at batches, or the loop is the learner's own."""
+        """Return whether callbacks need batches, or the loop is the learner's own."""
         return self.has_own_pieces or any(c.by_batch for c in self.cbs if type(c) not in DEFAULT)
 
     def _by_events(self, dl: Any) -> None:
@@ -139,7 +142,7 @@ class Looks:
                 setattr(self.recorder, k, v)
 
     def _measure(self, dl: Any, needed: bool = False) -> None:
-        """The loss and the metrics on a loader's rows, into the recorder's line."""
+        """Record the loss and the metrics on a loader's rows in the recorder's line."""
         self.training = False
         found = predictions.predictions(self.model, dl, self.dls, self._core)
         known = bool(found.targets) and len(found.inputs) > 0 and len(found.inputs[0]) > 0
@@ -196,14 +199,14 @@ class Looks:
                 m.accumulate(self)
 
     def _hold(self, found: Predicted, i: int, rows: slice) -> None:
-        """A batch as the one under way."""
+        """Make a batch the current one."""
         self.iter = i
         self.xb = tuple(_rows(o, rows) for o in found.inputs)
         self.yb = tuple(_rows(o, rows) for o in found.targets)
         self.pred = _rows(found.outputs, rows)
 
     def _accumulate_batches(self, dl: Any, metrics: Any) -> None:
-        """Batch by batch, for modules whose output is not one tensor with a row for each row."""
+        """Measure batch by batch, for modules whose output is not one tensor with a row for each row."""
         self._module.eval()
         self.n_iter = len(dl)
         for i, b in enumerate(dl):
@@ -215,7 +218,7 @@ class Looks:
                 m.accumulate(self)
 
     def measure(self, part: Any = None) -> list[float]:
-        """The metrics on the validation rows."""
+        """Return the metrics on the validation rows."""
         return [float(x) for x in self.validate()[1:]]
 
     # ---- predictions
@@ -237,13 +240,11 @@ class Looks:
         save_targs: Any = None,
         concat_dim: int = 0,
     ) -> tuple[Any, ...]:
-        """Predictions in the shape of the module's outputs, and targets (n, 1) in the table's own type, None where a
-        loader
-        has none. Inputs before them, decoded predictions and losses by row after them, where asked for.
+        """Return predictions in the shape of the module's outputs, and targets (n, 1) in the table's own type, None if
+        a loader has none. On request, inputs come before them, and decoded predictions and losses by row after them.
 
-        ``act`` turns outputs into predictions (the loss function's ``activation`` unless given). Rows are in the
-        table's
-        order; with ``reorder=False`` in the order in which a shuffled loader gives them.
+        ``act`` converts outputs to predictions (by default the loss function's ``activation``). Rows are in the table's
+        order; with ``reorder=False`` in the order of a shuffled loader.
         """
         dl = self._loader(ds_idx, dl)
         if not isinstance(dl, list) and not hasattr(dl, "__len__"):
@@ -273,7 +274,7 @@ class Looks:
         return tuple(result)
 
     def _predicted(self, dl: Any, cbs: Any) -> Predicted:
-        """Outputs of all rows of a loader; batch by batch where somebody looks at batches."""
+        """Return outputs of all rows of a loader; batch by batch if callbacks need batches."""
         with self._quiet([*L(cbs)]):
             if self._goes_by_batch():
                 gather = Gather()
@@ -287,7 +288,7 @@ class Looks:
 
     @torch.no_grad()
     def _row_losses(self, outputs: Any, targets: Any) -> Tensor:
-        """The loss of each row."""
+        """Return the loss of each row."""
         inner = self.loss_func.func if hasattr(self.loss_func, "func") else self.loss_func
         n = len(targets[0])
         if hasattr(inner, "reduction"):
@@ -299,12 +300,15 @@ class Looks:
         return torch.stack([loss.mean() for loss in each])
 
     def predict(self, item: Any, rm_type_tfms: Any = None, with_input: bool = False) -> tuple[Any, ...]:
-        """The prediction for one row (a Series, dict, or pair user, item): the row with it; it as a tensor; again."""
+        """Return the prediction for one row (a Series, dict, or pair user, item): the row with it; it as a tensor;
+        again."""
         ds = self.dls.train_ds
         if isinstance(ds, Datasets):
             return self._predict_item(ds, item, rm_type_tfms, with_input)
         if not isinstance(ds, TabularPandas):
-            raise ConfigError("predict takes a row of a table; these loaders are of another data set: call learn.model")
+            raise ConfigError(
+                "predict needs loaders of a table; for these loaders of another data set, call learn.model"
+            )
         filled = getattr(getattr(ds.procs, "fill_missing", None), "na_dict", {})
         names = [n for n in (*ds.cat_names, *ds.cont_names) if str(n).removesuffix("_na") not in filled or n in filled]
         if isinstance(item, pd.DataFrame) and len(item) == 1:
@@ -329,7 +333,8 @@ class Looks:
         return (given, *found) if with_input else found
 
     def _predict_item(self, ds: Datasets, item: Any, rm_type_tfms: Any, with_input: bool) -> tuple[Any, ...]:
-        """The prediction for one item of a ``Datasets``: its target as it would be written, as a tensor, the output."""
+        """Return the prediction for one item of a ``Datasets``: its target in its original form, as a tensor, and the
+        output."""
         one = pd.DataFrame([item]) if isinstance(item, pd.Series) else [item]
         dl = self.dls.test_dl(one, rm_type_tfms=rm_type_tfms)
         inputs, preds, _, decoded = self.get_preds(dl=dl, with_input=True, with_decoded=True)
@@ -350,7 +355,7 @@ class Looks:
             frame = self._results_of_items(ds, dl, max_n, shuffle)
             return show_frame(frame) if show else frame
         if not isinstance(ds, TabularPandas):
-            raise ConfigError("show_results shows rows of a table")
+            raise ConfigError("show_results supports only rows of a table")
         n = min(check_int("max_n", max_n), len(ds))
         at = (torch.randperm(len(ds)) if shuffle else torch.arange(len(ds)))[:n].numpy()
         rows = ds.new(ds.items.iloc[at])
@@ -362,7 +367,7 @@ class Looks:
         return show_frame(frame) if show else frame
 
     def _results_of_items(self, ds: Datasets, dl: Any, max_n: int, shuffle: bool) -> pd.DataFrame:
-        """A few items of a ``Datasets`` with the predictions of their targets."""
+        """Return a few items of a ``Datasets`` with the predictions of their targets."""
         n = min(check_int("max_n", max_n), len(ds))
         at = (torch.randperm(len(ds)) if shuffle else torch.arange(len(ds)))[:n].tolist()
         tls = [type(tl)._new(tl, taken(tl.items, at)) for tl in ds.tls]
@@ -377,7 +382,7 @@ class Looks:
 
 
 class Gather(Callback):
-    """Keeps what each batch of a validation gave, as the callbacks left it."""
+    """Records the result of each batch of a validation, as the callbacks left it."""
 
     order = 100
 
@@ -407,8 +412,8 @@ def _one(parts: Any) -> Any:
 
 
 def _known(value: Any, classes: Any, name: str) -> Any:
-    """An id as the classes have it (whole floats of numbers that pandas made floats); UnknownIdError where it is not
-    there."""
+    """Return an id in the form of the classes (whole numbers that pandas made floats become whole again). Raises
+    UnknownIdError if it is unknown."""
     value = value.item() if isinstance(value, np.generic) else value
     known = classes.o2i
     if isinstance(value, float) and value.is_integer() and int(value) in known:

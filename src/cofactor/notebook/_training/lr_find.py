@@ -1,4 +1,4 @@
-"""The learning-rate finder with the library's suggestions."""
+"""The learning-rate finder with fastai's suggestions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find(
     lr, wd = learn._rates(None, None)
     core = learn.core().learn
     num = min(max(len(core.train) // core.bs, 100), 2000) if num_it is None else max(num_it, 10)
-    last = start * (end / start) ** ((num - 1) / num) if 0 < start < end else end  # the library stops a step before
+    last = start * (end / start) ** ((num - 1) / num) if 0 < start < end else end  # fastai stops one step earlier
     found = lr_find(core, start, last, num, wd, stop_div, float(learn.opt.hypers[-1].get("mom", 0.0)))
     learn.recorder.reset()
     learn.recorder.lrs = [float(x) for x in found.lrs]
@@ -51,6 +51,6 @@ def find(
 def _plot(learn: Any, points: Any, names: Any) -> None:
     try:
         import matplotlib  # noqa: F401
-    except ImportError:  # the numbers are there
+    except ImportError:  # the numbers are still returned
         return
     learn.recorder.plot_lr_find(suggestions=points, nms=names)

@@ -1,4 +1,5 @@
-"""Training any module by whole epochs: autograd over batches of a table, or the kernel of a network over embeddings."""
+"""Train any module by whole epochs: by autograd over batches of a table, or by the kernel of a network over
+embeddings."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ Array = NDArray[Any]
 
 
 LEAST_ROWS = 10_000
-"""Rows from which a module with layers is trained by a kernel: on fewer, autograd is done before that has compiled."""
+"""From this many rows on, a module with layers is trained by a kernel. On fewer, autograd ends before the kernel has
+compiled."""
 
 
 class ModuleCore:
@@ -63,7 +65,7 @@ class ModuleCore:
 
 
 def network_kernel(job: Job, parts: tuple[Tensor, ...]) -> Fused | None:
-    """What trains a network over embeddings by the kernel; None where the job asks for anything else."""
+    """Return the kernel that trains a network over embeddings; None if the job requires anything else."""
     module: Any = job.module
     if type(module) not in (EmbeddingNN, TabularModel) or job.dls.n_inp != 1 or job.dls.device.type != "cpu":
         return None
@@ -77,8 +79,8 @@ def network_kernel(job: Job, parts: tuple[Tensor, ...]) -> Fused | None:
 
 
 def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
-    """What trains a module of one's own that turns out to be a dot product, or a network that a kernel knows; None
-    where the data are of another kind."""
+    """Return a kernel for a user's module that turns out to be a dot product, or a network that a kernel knows; None if
+    the data are of another kind."""
     dls = job.dls
     if dls.n_inp != 1 or dls.device.type != "cpu" or not hasattr(job.opt, "only"):
         return None
@@ -109,7 +111,7 @@ def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
 
 
 class ModuleStepper(Stepper):
-    """Trains a module in place: the table lies on the device once; each run takes its rows by one ``index_select``."""
+    """Trains a module in place. The table is on the device once; each run selects its rows by one ``index_select``."""
 
     def __init__(self, job: Job, parts: tuple[Tensor, ...]) -> None:
         self.job, self.device = job, job.dls.device
@@ -152,7 +154,7 @@ class ModuleStepper(Stepper):
                         self.looked = True
                         checked_shapes(loss_func, out, y)
                     if loss.dim():
-                        raise ConfigError(f"the loss gave {tuple(loss.shape)} numbers; it must give their mean")
+                        raise ConfigError(f"the loss returned {tuple(loss.shape)} numbers; it must return their mean")
                     loss.backward()
                     losses.append(loss.detach())
                     step(lrs[i], moms[i], wd)

@@ -1,4 +1,4 @@
-"""A module's outputs for all rows of a loader."""
+"""The outputs of a module for all rows of a loader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cofactor.notebook._measures.losses_known import outputs_of
 from cofactor.notebook._training.jobs import Core, split_batch
 
 BLOCK = 65_536
-"""Rows of one forward pass outside training."""
+"""Number of rows in one forward pass outside training."""
 
 
 class Predicted(NamedTuple):
@@ -25,12 +25,12 @@ class Predicted(NamedTuple):
     outputs: Any
     targets: tuple[Any, ...]
     sizes: list[int]
-    """Rows of each batch."""
+    """Number of rows in each batch."""
 
 
 @torch.no_grad()
 def predictions(module: nn.Module, dl: Any, dls: Any, core: Core | None) -> Predicted:
-    """The module's outputs in eval mode for all rows of a loader, a list of batches or a data set's loader."""
+    """Return the module's outputs in eval mode for all rows of a loader, a list of batches or a data set's loader."""
     was = module.training
     module.eval()
     try:
@@ -71,7 +71,7 @@ def _of_batches(module: nn.Module, dl: Any, dls: Any) -> Predicted:
 
 
 def of_batches(batches: list[tuple[Any, Any, Any]]) -> Predicted:
-    """Inputs, outputs and targets of batches, joined."""
+    """Join inputs, outputs and targets of batches."""
     xs, outs, ys = ([b[i] for b in batches] for i in range(3))
     return Predicted(_joined(xs), _joined_one(outs), _joined(ys), [len(x[0]) for x in xs])
 

@@ -58,37 +58,37 @@ class _Annealer:
 
 
 def annealer(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a function of (start, end, pos) as one of (start, end) that returns a schedule."""
+    """Decorator: convert a function of (start, end, pos) to one of (start, end) that returns a schedule."""
     return lambda start, end: _Annealer(f, start, end)
 
 
 def SchedLin(start: Any, end: Any) -> Any:
-    """A straight line."""
+    """Return a straight line."""
     return _Annealer(sched_lin, start, end)
 
 
 def SchedCos(start: Any, end: Any) -> Any:
-    """Half a cosine wave."""
+    """Return half a cosine wave."""
     return _Annealer(sched_cos, start, end)
 
 
 def SchedNo(start: Any, end: Any) -> Any:
-    """The start throughout."""
+    """Return the start value throughout."""
     return _Annealer(sched_no, start, end)
 
 
 def SchedExp(start: Any, end: Any) -> Any:
-    """Even steps in the logarithm."""
+    """Return even steps in the logarithm."""
     return _Annealer(sched_exp, start, end)
 
 
 def SchedPoly(start: Any, end: Any, power: float) -> Any:
-    """A power of progress."""
+    """Return a power of progress."""
     return lambda pos: start + (end - start) * pos**power
 
 
 def combine_scheds(pcts: Any, scheds: Any) -> Callable[[Any], Any]:
-    """Schedules one after the other, each over its share of the way."""
+    """Return schedules one after the other, each over its share of the progress."""
     shares = [float(p) for p in pcts]
     if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
         raise ConfigError(f"the shares of the schedules are {shares}; they must sum to 1")
@@ -103,7 +103,7 @@ def combine_scheds(pcts: Any, scheds: Any) -> Callable[[Any], Any]:
 
 
 def combined_cos(pct: float, start: Any, middle: Any, end: Any) -> Callable[[Any], Any]:
-    """Two cosine pieces."""
+    """Return two cosine pieces."""
     return combine_scheds([pct, 1 - pct], [SchedCos(start, middle), SchedCos(middle, end)])
 
 
@@ -111,7 +111,7 @@ def combined_cos(pct: float, start: Any, middle: Any, end: Any) -> Callable[[Any
 
 
 def valley(lrs: Any, losses: Any, num_it: int = 100) -> Any:
-    """A rate two thirds down the longest run of falling losses."""
+    """Suggest a rate two thirds of the way down the longest descent of the loss."""
     y = np.asarray(to_np(losses), np.float64)
     n = len(y)
     length, end = np.ones(n, np.int64), 0
@@ -130,7 +130,7 @@ def valley(lrs: Any, losses: Any, num_it: int = 100) -> Any:
 def slide(
     lrs: Any, losses: Any, num_it: int = 100, lr_diff: int = 15, thresh: float = 0.005, adjust_value: float = 1.0
 ) -> Any:
-    """A rate where two slopes, ``lr_diff`` apart and sliding down from the end, are nearly the same."""
+    """Suggest a rate where two slopes, ``lr_diff`` apart and sliding down from the end, are nearly equal."""
     y = np.asarray(to_np(losses), np.float64)
     slopes = np.gradient(y)
     right, left = -1, -1 - lr_diff
@@ -143,13 +143,13 @@ def slide(
 
 
 def minimum(lrs: Any, losses: Any, num_it: int = 100) -> Any:
-    """A tenth of the rate with the lowest loss."""
+    """Suggest a tenth of the rate with the lowest loss."""
     at = int(torch.as_tensor(losses).argmin())
     return float(lrs[at]) / 10, (float(lrs[at]), losses[at])
 
 
 def steep(lrs: Any, losses: Any, num_it: int = 100) -> Any:
-    """The rate where the loss falls fastest."""
+    """Suggest the rate where the loss falls fastest."""
     lrs, losses = torch.as_tensor(lrs), torch.as_tensor(losses)
     at = int(((losses[1:] - losses[:-1]) / (lrs[1:].log() - lrs[:-1].log())).argmin())
     return float(lrs[at]), (float(lrs[at]), losses[at])
