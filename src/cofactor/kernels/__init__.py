@@ -16,16 +16,17 @@ from numba.core import event
 
 
 def usable(folder: Path) -> bool:
-    """Whether files can be made in ``folder``, or in the nearest folder above it that exists."""
+    """Return whether files can be created in ``folder``, or in the nearest existing folder above it."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK | os.X_OK)
 
 
 def cache_somewhere(beside: Path, of_user: Callable[[], Path]) -> None:
-    """Let numba keep what it compiles for this process alone where neither of its usual two places can be written.
+    """Let numba keep compiled code for this process alone if neither of its two usual places is writable.
 
-    So it is in containers with a read-only file system and no home; numba would refuse to import a cached kernel.
+    That is so in containers with a read-only file system and no home folder. Otherwise numba would refuse to import a
+    cached kernel.
     """
     config: Any = numba.config
     if config.CACHE_DIR or usable(beside) or usable(of_user()):
@@ -45,8 +46,8 @@ cache_somewhere(Path(__file__).parent / "__pycache__", _of_user)
 
 
 class WithoutCollector(event.Listener):
-    """Python's collector of cycles rests while numba compiles: the compiler makes millions of small objects, and every
-    pass over them, and over all that PyTorch and pandas hold, is in vain."""
+    """Pause Python's cycle collector while numba compiles. The compiler makes millions of small objects, so that every
+    pass over them, and over everything that PyTorch and pandas hold, is useless."""
 
     depth, was = 0, False
 

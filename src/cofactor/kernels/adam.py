@@ -21,7 +21,7 @@ Real = Any
 def step(
     p: Array, g: Array, m: Array, v: Array, b1: Real, b2: Real, rate: Real, root: Real, eps: Real, keep: Real
 ) -> None:
-    """One step, in place; every array float32 (n,)."""
+    """Make one step in place. Every array is float32 (n,)."""
     b1, b2, rate, root = np.float32(b1), np.float32(b2), np.float32(rate), np.float32(root)
     eps, keep = np.float32(eps), np.float32(keep)
     new_m, new_v = np.float32(1) - b1, np.float32(1) - b2

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 FAST = {"contract"}
-"""Multiply and add may be fused; nothing is reordered."""
+"""Allow multiply and add to be fused, but nothing to be reordered."""
 LANES = 16
-"""Systems that are solved side by side, one to a SIMD lane."""
+"""Number of systems that are solved side by side, one in each SIMD lane."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -41,18 +41,19 @@ def solve_rows(
 ) -> None:
     """Solve rows ``first`` to ``last`` of a CSR matrix of ratings for ``rows`` (n, d): the factors, then the bias.
 
-    Minimises the squared error of ``values - offsets[column] - rows . (factors of the column, 1)`` plus a ridge:
-    ``ridge`` (d,), times ``count ** nu`` for the factors, plus, where ``other_spread`` (n_columns, d) is not empty, the
-    variances of the factors of all columns of the row. ``offsets`` holds the bias of each column, ``other``
-    (n_columns, k) their factors.
-    The ridge pulls towards ``centre`` (n, d) where that is not empty, else to zero.
-    ``spread`` (n, d), where not empty, gets the variances of the solution: ``noise`` times the diagonal of the inverse.
-    ``errors`` float64 (n, 2), where not empty, gets each row's sum of squared errors and what the variances add to its
-    expectation. ``weights`` float32 (nnz,), where not empty, says how often each entry counts.
+    Minimises the squared error of ``values - offsets[column] - rows . (factors of the column, 1)`` plus a ridge. The
+    ridge is ``ridge`` (d,), times ``count ** nu`` for the factors, plus the variances of the factors of all columns of
+    the row if ``other_spread`` (n_columns, d) is not empty. ``offsets`` holds the bias of each column, ``other``
+    (n_columns, k) their factors. The ridge pulls towards ``centre`` (n, d) if that is not empty, else to zero. Further
+    arguments may be empty: ``spread`` (n, d) gets the variances of the solution, ``noise`` times the diagonal of the
+    inverse; ``errors`` float64 (n, 2) gets each row's sum of squared errors and the variances' contribution to its
+    expectation; ``weights`` float32 (nnz,) says how often each entry counts.
     """
     k = other.shape[1]
     d = k + 1
-    room = np.empty((d + 8, d), dtype=np.float32)  # one array: each kind of array that a kernel makes takes compiling
+    room = np.empty(
+        (d + 8, d), dtype=np.float32
+    )  # a single array, because each kind of array that a kernel creates takes time to compile
     gram, y = room[:d], room[d : d + 4]
     x, met, squares, z = room[d + 4], room[d + 5], room[d + 6], room[d + 7]
     for row in range(first, last):
@@ -129,8 +130,11 @@ def solve_without(
     positions: Array,
     rows: Array,
 ) -> None:
-    """Solve one row of a CSR matrix for ``rows`` (1 + len(positions), d): whole, then without each entry at
-    ``positions``. What :func:`solve_rows` finds for each of these histories, but the sums over them are made once."""
+    """Solve one row of a CSR matrix for ``rows`` (1 + len(positions), d): complete, then without each entry at
+    ``positions``.
+
+    The result is that of :func:`solve_rows` for each of these histories, but the sums over them are computed once.
+    """
     n, k = len(indices), other.shape[1]
     d = k + 1
     gram, x, met, count = np.zeros((d, d)), np.zeros(d), np.zeros(d), 0.0
@@ -156,7 +160,7 @@ def solve_without(
         for lane in range(LANES):
             which = min(first + lane, len(rows) - 1)
             at = max(0, positions[which - 1]) if which else 0
-            w = weight[at] if which else np.float32(0.0)  # of what is left out
+            w = weight[at] if which else np.float32(0.0)  # of the entry that is left out
             left[lane] = w
             scale[lane] = (count - w if (n - 1 if which else n) else 1.0) ** nu
             error = w * (values[at] - offsets[indices[at]]) if which else 0.0
@@ -185,7 +189,7 @@ def solve_without(
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _solve_lanes(gram: Array, x: Array) -> None:
-    """What :func:`solve` does, for ``LANES`` systems side by side: (d, d, LANES) and (d, LANES)."""
+    """Do the same as :func:`solve` for ``LANES`` systems side by side: (d, d, LANES) and (d, LANES)."""
     d, root = len(x), np.empty(LANES, dtype=np.float32)
     for j in range(d):
         for lane in range(LANES):
@@ -213,8 +217,8 @@ def _solve_lanes(gram: Array, x: Array) -> None:
 def squared_error(
     lo: int, hi: int, indices: Array, values: Array, weights: Array, offsets: Array, other: Array, x: Array
 ) -> float:
-    """The sum of squared errors of the entries from ``lo`` to ``hi`` with the solution ``x``, each times its weight
-    where there are weights. Its products are summed in the machine's order."""
+    """Return the sum of squared errors of the entries from ``lo`` to ``hi`` with the solution ``x``, each times its
+    weight if there are weights. Its products are summed in the machine's order."""
     k = len(x) - 1
     total = 0.0
     for at in range(lo, hi):
@@ -250,8 +254,8 @@ def solve(gram: Array, x: Array) -> None:
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def inverse_diagonal(factor: Array, scale: float, z: Array, row: int, out: Array) -> None:
-    """``out[row]``: ``scale`` times the diagonal of the inverse, from the upper Cholesky factor that :func:`solve`
-    leaves. ``z`` (d,) is written over."""
+    """Set ``out[row]`` to ``scale`` times the diagonal of the inverse, from the upper Cholesky factor that
+    :func:`solve` leaves. ``z`` (d,) is overwritten."""
     d = len(z)
     for c in range(d):
         for a in range(d):
@@ -268,7 +272,7 @@ def inverse_diagonal(factor: Array, scale: float, z: Array, row: int, out: Array
 
 @njit(cache=True, nogil=True)
 def sum_rows(first: int, last: int, indptr: Array, indices: Array, table: Array, out: Array) -> None:
-    """``out[row]`` becomes the sum of ``table`` at the columns of a CSR row, for rows ``first`` to ``last``."""
+    """Set ``out[row]`` to the sum of ``table`` at the columns of a CSR row, for rows ``first`` to ``last``."""
     for row in range(first, last):
         for a in range(table.shape[1]):
             out[row, a] = 0.0

@@ -1,4 +1,4 @@
-"""Regularised user and item biases: block descent, a row (of a user or an item) at a time."""
+"""Regularised user and item biases by block descent, one row (of a user or an item) at a time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Array = NDArray[Any]
 
 
 def shrunk_mean(codes: Array, residuals: Array, counts: Array, reg: float) -> Array:
-    """The sum of each code's residuals over ``counts + reg``: float64 (len(counts),); 0 where it has none. Weighted
-    residuals go with the sums of their weights."""
+    """Return the sum of each code's residuals divided by ``counts + reg``: float64 (len(counts),); 0 for a code without
+    any. Weighted residuals need the sums of their weights."""
     sums = np.bincount(codes, weights=residuals, minlength=len(counts))
     return np.asarray(sums / np.maximum(counts + reg, 1e-12))
 
@@ -37,9 +37,9 @@ def solve_biases(
 ) -> None:
     """Solve the ``bias`` float64 (n,) of the rows ``first`` to ``last`` of a CSR matrix of ratings.
 
-    A row's bias is the sum of ``values - mean - other[column]`` over its number of entries plus ``reg``; ``errors``
-    float64 (n,) gets the sum of squared errors then. ``weights`` float32 (nnz,), where not empty, says how often each
-    entry counts.
+    A row's bias is the sum of ``values - mean - other[column]`` divided by its number of entries plus ``reg``.
+    ``errors`` float64 (n,) gets the resulting sum of squared errors. ``weights`` float32 (nnz,), if not empty, says how
+    often each entry counts.
     """
     for row in range(first, last):
         lo, hi = indptr[row], indptr[row + 1]
@@ -66,9 +66,9 @@ def sweep(
     reg_user: float,
     reg_item: float,
 ) -> float:
-    """Solve all item biases, then all user biases, in place (float64). Gives the mean squared error then.
+    """Solve all item biases, then all user biases, in place (float64). Returns the resulting mean squared error.
 
-    Users come last: their biases are then what a fold-in of the same ratings gives.
+    Users come last, so that their biases are those of a fold-in of the same ratings.
     """
     errors = np.zeros(0)
     for rows, other, reg, bias in (
@@ -82,17 +82,17 @@ def sweep(
 
 
 def weights_of(rows: Any) -> Array:
-    """The weights of the entries of a CSR matrix, float32; empty where all count the same."""
+    """Return the weights of the entries of a CSR matrix, float32; empty if all count equally."""
     return np.empty(0, dtype=np.float32) if rows.weights is None else rows.weights
 
 
 def weight_of(rows: Any) -> float:
-    """The sum of the weights of all entries: their number where all count the same."""
+    """Return the sum of the weights of all entries: their number if all count equally."""
     return float(len(rows.indices)) if rows.weights is None else float(row_sum(rows.totals))
 
 
 def frozen(*arrays: Array) -> tuple[Array, ...]:
-    """Read-only views: the kernel is compiled once, wherever the arrays come from."""
+    """Return read-only views, so that the kernel is compiled once, wherever the arrays come from."""
     views = tuple(np.asarray(a).view() for a in arrays)
     for view in views:
         view.flags.writeable = False
@@ -100,8 +100,8 @@ def frozen(*arrays: Array) -> tuple[Array, ...]:
 
 
 def mean_value(by_user: Any) -> float:
-    """The mean of all values, by their weights, summed in a fixed order whatever the order of the table; 0 without
-    rows."""
+    """Return the weighted mean of all values, summed in a fixed order that does not depend on the order of the table; 0
+    without rows."""
     who = np.repeat(np.arange(len(by_user.indptr) - 1), np.diff(by_user.indptr))
     values = by_user.values if by_user.weights is None else by_user.values.astype(np.float64) * by_user.weights
     sums = np.bincount(who, values, minlength=len(by_user.indptr) - 1)

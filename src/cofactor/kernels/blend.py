@@ -15,9 +15,9 @@ Array = NDArray[Any]
 
 @njit(inline="never")
 def _moments(row: Array, left_out: Array) -> tuple[float, float]:
-    """(the mean, 1 / the deviation) of the items that are not in ``left_out``; 0 for the latter where they are alike.
+    """Return (the mean, 1 / the deviation) of the items that are not in ``left_out``. The latter is 0 if all are equal.
 
-    Four sums side by side, since each addition waits for the one before it.
+    Four sums run side by side, since each addition waits for the one before it.
     """
     n_items = len(row)
     n = n_items - len(left_out)
@@ -53,8 +53,8 @@ def _moments(row: Array, left_out: Array) -> tuple[float, float]:
 def add_standardised(
     first: int, last: int, scores: Array, indptr: Array, indices: Array, weight: float, out: Array
 ) -> None:
-    """Add to rows ``first`` to ``last`` of ``out`` those of ``scores``, ``weight`` times: with mean 0 and deviation 1
-    over the items that are not in the row's ``indices``; all zeros where those are alike."""
+    """Add ``weight`` times rows ``first`` to ``last`` of ``scores`` to those of ``out``, standardised to mean 0 and
+    deviation 1 over the items that are not in the row's ``indices``; zeros if those are all equal."""
     for r in range(first, last):
         row, mixed = scores[r], out[r]
         mean, scale = _moments(row, indices[indptr[r] : indptr[r + 1]])
@@ -74,8 +74,8 @@ def list_hits(
     wanted: Array,
     out: Array,
 ) -> None:
-    """``out[r]``, bool (n,), for r from ``first`` to ``last``: which of the best ``n`` items by
-    ``weights @ scores[:, r]`` are among ``wanted``.
+    """Set ``out[r]``, bool (n,), for r from ``first`` to ``last``: which of the best ``n`` items by ``weights @
+    scores[:, r]`` are in ``wanted``.
 
     ``scores`` (models, rows, items); ``indices`` are left out; ``wanted`` ascend within a row.
     """
@@ -94,8 +94,8 @@ def list_hits(
 
 @njit(cache=True, nogil=True)
 def column_hits(first: int, last: int, scores: Array, weights: Array, hits: Array, out: Array) -> None:
-    """``out[r]``, bool (n,), for r from ``first`` to ``last``: ``hits`` of the best ``n`` columns by
-    ``weights @ scores[:, r]``.
+    """Set ``out[r]``, bool (n,), for r from ``first`` to ``last``: ``hits`` of the best ``n`` columns by ``weights @
+    scores[:, r]``.
 
     ``scores`` (models, rows, columns), -inf where there is no column; ``hits`` bool (rows, columns).
     """
@@ -110,7 +110,7 @@ def column_hits(first: int, last: int, scores: Array, weights: Array, hits: Arra
 
 @njit(inline="never")
 def _mixed(scores: Array, weights: Array, row: Array) -> None:
-    """Set ``row`` to ``weights @ scores``; a model of weight 0 is not looked at."""
+    """Set ``row`` to ``weights @ scores``. A model of weight 0 is skipped."""
     row[:] = 0.0
     for m in range(len(scores)):
         w, part = np.float32(weights[m]), scores[m]

@@ -1,7 +1,7 @@
-"""Rows of a sparse matrix cut into blocks of about equal work, each block run by one thread.
+"""Divide the rows of a sparse matrix into blocks of about equal work, each run by one thread.
 
 The kernels that are called release the GIL and write only their own rows, so the result does not depend on the number
-of threads or on who takes which block.
+of threads or on which thread takes which block.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _here = threading.local()
 
 
 def in_one_thread() -> None:
-    """From now on the thread that calls this shares its work with no other: there are many like it, as in a server, and
-    each has enough to do. The results are the same."""
+    """Let the calling thread share its work with no other thread from now on. This is for a server with many such
+    threads, which all have enough to do. The results are the same."""
     _here.alone = True
 
 
 def over_rows(work: Callable[[int, int], object], indptr: Array, per_row: int = 8, small: int = 20_000) -> None:
     """Call ``work(first, last)`` for blocks that cover all rows, on ``NUMBA_NUM_THREADS`` threads.
 
-    ``per_row`` is what a row costs besides its entries, in entries. Less than ``small`` in all is done at once, and so
-    is everything in a thread that called :func:`in_one_thread`.
+    ``per_row`` is the cost of a row besides its entries, in entries. Work of less than ``small`` in all is done in a
+    single call, and so is everything in a thread that called :func:`in_one_thread`.
     """
     n_rows = len(indptr) - 1
     threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]

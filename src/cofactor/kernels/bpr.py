@@ -1,8 +1,9 @@
-"""Ranking by pairs: an item that the user has should score above one that the user has not.
+"""Ranking from pairs: an item that the user has should score above one that the user does not have.
 
-BPR (Rendle et al. 2009) draws the other item at random; WARP (Weston, Bengio & Usunier 2011) draws until it finds one
-that scores too high, and learns the more the fewer draws that took. One thread, in the order given: the same result
-always. Random numbers come from a 64-bit state that is passed in and given back (splitmix64, Steele et al. 2014).
+BPR (Rendle et al. 2009) draws the other item at random. WARP (Weston, Bengio & Usunier 2011) draws until it finds one
+that scores too high; the fewer draws it took, the larger the step. One thread visits the entries in the given order, so
+the result is always the same. Random numbers come from a 64-bit state that is passed in and returned (splitmix64,
+Steele et al. 2014).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ FAST = {"contract", "reassoc", "nsz"}
 
 @njit(cache=True, nogil=True)
 def draw(state: Array, n: int) -> Any:
-    """A number below ``n`` (below 2^32); ``state`` uint64 (1,) moves on."""
+    """Return a number below ``n`` (below 2^32), and advance ``state`` uint64 (1,)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -31,7 +32,7 @@ def draw(state: Array, n: int) -> Any:
 
 @njit(cache=True, nogil=True)
 def has(indices: Array, weights: Array, lo: int, hi: int, item: int) -> bool:
-    """Whether ``item`` is among the ascending ``indices[lo:hi]``, with a weight above 0."""
+    """Return whether ``item`` is among the ascending ``indices[lo:hi]``, with a weight above 0."""
     end = hi
     while lo < hi:
         middle = (lo + hi) // 2
@@ -61,9 +62,9 @@ def epoch(
 ) -> float:
     """Visit the entries of a CSR matrix (users over items) in ``order``; returns the mean loss of a visit.
 
-    ``owner`` int32 (nnz,) is the user of each entry, ``weights`` float32 (nnz,) what it counts. ``trials`` is 0 for
-    BPR, and for WARP how many other items are drawn at most. Factors float32 (n, k) and ``bias`` (n_items,) are
-    changed in place; those of items only where ``learn_items``.
+    ``owner`` int32 (nnz,) is the user of each entry, ``weights`` float32 (nnz,) its weight. ``trials`` is 0 for BPR,
+    and for WARP the maximal number of other items drawn. Factors float32 (n, k) and ``bias`` (n_items,) are changed in
+    place; those of items only if ``learn_items``.
     """
     n_items, k = items.shape
     most = np.log(np.float64(max(n_items, 2)))
@@ -118,7 +119,7 @@ def epoch(
 
 @njit(cache=True, nogil=True)
 def draw_other(state: Array, n_items: int, indices: Array, weights: Array, lo: int, hi: int) -> Any:
-    """An item that is not among ``indices[lo:hi]`` (there must be one), or that counts for nothing there."""
+    """Return an item that is not among ``indices[lo:hi]`` (there must be one), or that has no weight there."""
     other = draw(state, n_items)
     while has(indices, weights, lo, hi, other):
         other = draw(state, n_items)
@@ -142,7 +143,7 @@ def fold_rows(
     trials: int,
     margin: float,
 ) -> None:
-    """Learn the rows ``first`` to ``last`` of ``users``, items held fixed; each with random numbers of its own."""
+    """Learn the rows ``first`` to ``last`` of ``users`` with items held fixed, each with its own random numbers."""
     for row in range(first, last):
         state = np.ones(1, dtype=np.uint64)
         order = np.arange(indptr[row], indptr[row + 1])

@@ -1,9 +1,9 @@
-"""The items of the largest dot products with a query, found without looking at all of them, and none missed.
+"""Find the items of the largest dot products with a query without examining all of them, and without missing any.
 
-Items stand by descending length in a basis where the first columns hold most of what there is. No product is above the
-two lengths multiplied (Cauchy and Schwarz), so that the search ends where that is below the worst item held; before, an
-item is left once the product of its first columns, and the lengths of the rest, are (as in LEMP, Teflioudi et al. 2015,
-and FEXIPRO, Li et al. 2017).
+Items are sorted by descending length, in a basis whose first columns hold most of their content. No product exceeds the
+product of the two lengths (Cauchy and Schwarz), so the search ends when that falls below the worst item held. An item
+is dropped as soon as the product of its first columns plus the lengths of the rest falls below it (as in LEMP,
+Teflioudi et al. 2015, and FEXIPRO, Li et al. 2017).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True)
 def contains(codes: Array, lo: int, hi: int, code: int) -> bool:
-    """Whether ``code`` is among the ascending ``codes[lo:hi]``."""
+    """Return whether ``code`` is among the ascending ``codes[lo:hi]``."""
     end = hi
     while lo < hi:
         middle = (lo + hi) // 2
@@ -34,7 +34,7 @@ def contains(codes: Array, lo: int, hi: int, code: int) -> bool:
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
 def product(left: Array, right: Array) -> Any:
-    """The dot product, in the machine's order."""
+    """Return the dot product, summed in the machine's order."""
     total = np.float32(0.0)
     for c in range(len(left)):
         total += left[c] * right[c]
@@ -43,7 +43,8 @@ def product(left: Array, right: Array) -> Any:
 
 @njit(cache=True, nogil=True)
 def row_lengths(first: int, last: int, table: Array, out: Array) -> None:
-    """``out[r]``, for r from ``first`` to ``last``: the length of ``table[r]``, float32 both; summed in float64."""
+    """Set ``out[r]``, for r from ``first`` to ``last``, to the length of ``table[r]``; both float32, summed in
+    float64."""
     for r in range(first, last):
         total = 0.0
         for c in range(table.shape[1]):
@@ -69,13 +70,14 @@ def search_rows(
     values: Array,
     looked: Array,
 ) -> None:
-    """The ``found.shape[1]`` items of the largest products with each of the queries ``first`` to ``last``, in no order.
+    """Find the ``found.shape[1]`` items of the largest products with each of the queries ``first`` to ``last``, in no
+    order.
 
     ``queries`` (n, d), ``heads`` (m, h), ``rests`` (m, d - h), ``lengths`` (m,), ``rest_lengths`` (m,): float32, items
-    by descending length; ``codes`` int32 (m,): which they are. ``seen[indptr[r]:indptr[r + 1]]``, ascending codes, are
-    left out, and those where ``keep`` (bool; empty: none) is False. ``error``: of a product, in units of both lengths
-    multiplied. ``found`` int32 gets codes (-1: no more), ``values`` float32 the products, the least one first;
-    ``looked`` int64 (n, 2) how many items were looked at: their first columns, and the others.
+    by descending length; ``codes`` int32 (m,): their codes. ``seen[indptr[r]:indptr[r + 1]]``, ascending codes, are
+    left out, and so are those where ``keep`` (bool; empty: none) is False. ``error``: of a product, in units of the
+    product of both lengths. ``found`` int32 gets codes (-1: no more), ``values`` float32 the products, the smallest
+    first; ``looked`` int64 (n, 2) the numbers of items examined: by their first columns, and completely.
     """
     width = heads.shape[1]
     n = found.shape[1]

@@ -1,11 +1,13 @@
 """A network over embeddings, trained by Adam with decoupled decay: rows of embeddings lazily, layers densely.
 
-Each layer is linear, then ReLU, batch normalisation and dropout where it has them (Ioffe & Szegedy 2015; Srivastava et
+Each layer is linear, optionally followed by ReLU, batch normalisation and dropout (Ioffe & Szegedy 2015; Srivastava et
 al. 2014). The rows of the embeddings follow the clock of ``dot_bias/epoch.py``: a row that is not in a batch moves when
-it is next read. All is float32 and in one thread, by products of ``tiles.py``: the bits depend on the numbers alone.
+it is next read. All is float32 and in one thread, with the products of ``tiles.py``, so the bits depend on the numbers
+alone.
 
-All arrays are flat, and places in them are numbers: slices, reshapes and tuples of arrays would take most of the time
-to compile. For the same reason what is called once is inlined, and scratch is allocated outside (:func:`scratch`).
+All arrays are flat, and positions in them are numbers: slices, reshapes and tuples of arrays would take most of the
+compile time. For the same reason functions that are called once are inlined, and scratch is allocated outside
+(:func:`scratch`).
 
 ``Tables`` holds the embeddings, one after the other. Row t of ``heads`` int64 (tables, 6): rows; where row 0 stands in
 ``w``, counted in strides of this table; where it stands in ``last``; width; vectors of 16 floats in a row; its first
@@ -73,8 +75,8 @@ class Clock(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Of Adam: b2, epsilon, whether biases and normalisation decay too. Of the loss: its number, the sigmoid's range
-    and whether there is one. ``seed``: of dropout."""
+    """The parameters of Adam: b2, epsilon, whether biases and normalisation decay too. The parameters of the loss: its
+    number, the sigmoid's range and whether there is one. ``seed``: of dropout."""
 
     b2: float
     eps: float
@@ -87,8 +89,8 @@ class Rule(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a batch needs: inputs of all layers, what comes before the normalisation, gradients; statistics of the
-    normalisation; weights transposed; gradients of weights and the rest; gradients of rows; what is left of their
+    """Scratch for a batch: inputs of all layers, values before the normalisation, gradients; statistics of the
+    normalisation; weights transposed; gradients of weights and the rest; gradients of rows; the remainder of their
     moments; outputs, ratings, gradients by output."""
 
     x: Array
@@ -106,7 +108,7 @@ class Scratch(NamedTuple):
 
 
 def scratch(tables: Tables, layers: Layers, bs: int) -> Scratch:
-    """Scratch for batches of ``bs``."""
+    """Return scratch for batches of ``bs``."""
     plan, heads = layers.plan, tables.heads
     floats = bs * int(plan[-1, 9] + plan[-1, 7] + plan[-1, 8])
     widest, room = 16 * int(heads[:, 4].max()), (bs + 15) // 16 * 16
@@ -119,7 +121,7 @@ def scratch(tables: Tables, layers: Layers, bs: int) -> Scratch:
 
 @njit(inline="always")
 def dropped(x: Array, o: int, n: int, width: int, p: Real, seed: int, t: int, layer: int) -> None:
-    """Dropout of ``x`` (n, width) from ``o`` on, in place."""
+    """Apply dropout to ``x`` (n, width) from ``o`` on, in place."""
     if p > 0:
         drop(x, o, n, width, seed, t, layer, np.uint32(min(p * 4294967296.0, 4294967295.0)), np.float32(1 / (1 - p)))
 
@@ -137,7 +139,7 @@ def forward(
     stats: Array,
     running: Array,
 ) -> None:
-    """One layer: from ``x`` to ``r`` (after the ReLU) and the next layer's ``x`` (after the normalisation)."""
+    """Run one layer: from ``x`` to ``r`` (after the ReLU) and the next layer's ``x`` (after the normalisation)."""
     w, s, stride, width = plan[i, 2], plan[i, 3], plan[i, 7], plan[i, 8]
     a, o = n * plan[i, 9], n * (plan[i, 9] + stride)
     product(r, o, width, x, a, stride, plan[i, 12], weights, w, width, n, width, plan[i, 0])
@@ -172,7 +174,8 @@ def backward(
     gw: Array,
     gs: Array,
 ) -> None:
-    """The gradient ``d`` of a layer's output to that of its input; those of its parameters into ``gw`` and ``gs``."""
+    """Turn the gradient ``d`` of a layer's output into that of its input; the gradients of its parameters go into
+    ``gw`` and ``gs``."""
     inputs, w, s, stride, width, turn = plan[i, 0], plan[i, 2], plan[i, 3], plan[i, 7], plan[i, 8], plan[i, 10]
     a, o = n * plan[i, 9], n * (plan[i, 9] + stride)
     least = np.float32(0) if plan[i, 4] else np.float32(-np.inf)
@@ -206,7 +209,7 @@ def read_rows(
     x: Array,
     keep: Array,
 ) -> None:
-    """Bring the rows of a batch up to date, and join them in ``x``; ``keep`` becomes what is left of their moments at
+    """Bring the rows of a batch up to date, and join them in ``x``; ``keep`` becomes the remainder of their moments at
     this step."""
     so_far = past[4, now - 1]
     for t in range(len(heads)):
@@ -242,7 +245,7 @@ def step_rows(
     g: Array,
     keep: Array,
 ) -> None:
-    """One Adam step of the rows of a batch, by the gradient of what :func:`read_rows` joined."""
+    """Make one Adam step on the rows of a batch, by the gradient of what :func:`read_rows` joined."""
     group = 0
     for t in range(len(heads)):
         base, place, width, lanes, at = heads[t, 1], heads[t, 2], heads[t, 3], heads[t, 4], heads[t, 5]
@@ -269,7 +272,7 @@ def step_rows(
 
 @njit(cache=True, nogil=True, **LEAN)
 def flush(tables: Tables, clock: Clock, eps: Real) -> None:
-    """Bring every row of the tables up to date and begin a new ``past``."""
+    """Bring every row of the tables up to date and start a new ``past``."""
     now, past, heads = clock.clock[1], clock.past, tables.heads
     if now > 0:
         so_far, tiny = past[4, now], np.float32(eps)
@@ -300,8 +303,10 @@ def train(
     losses: Array,
     space: Scratch,
 ) -> None:
-    """Train as many consecutive batches of ``rows`` as there are ``losses``, the mean loss of each into them.
-    ``codes`` int32 (tables, rows of the data). ``schedule`` is what ``dot_bias/epoch.py`` makes of rates and momenta.
+    """Train as many consecutive batches of ``rows`` as there are ``losses``, which get the mean loss of each.
+
+    ``codes`` int32 (tables, rows of the data). ``schedule`` is computed by ``dot_bias/epoch.py`` from rates and
+    momenta.
     """
     plan, drops, norms, weights, spared, running = (
         *(layers.plan, layers.drops, layers.norms),

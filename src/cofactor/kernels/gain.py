@@ -1,4 +1,4 @@
-"""Discounted gain of lists: the one definition that evaluation and every choice inside training go by."""
+"""Discounted gain of lists: the single definition for evaluation and for every choice inside training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ Array = NDArray[Any]
 
 
 def ndcg(hits: Array, relevant: Array) -> Array:
-    """float64 (rows,): discounted gain with binary relevance, over that of the best list possible (Järvelin &
-    Kekäläinen 2002). A hit at place ``r`` is worth ``1 / log2(r + 1)``; NaN for a row with nothing relevant.
+    """Return float64 (rows,): discounted gain with binary relevance, divided by that of the best possible list
+    (Järvelin & Kekäläinen 2002). A hit at position ``r`` is worth ``1 / log2(r + 1)``; NaN for a row with nothing
+    relevant.
 
-    ``hits`` bool (rows, n): whether the item at each place is relevant, best place first; ``relevant`` int (rows,): how
-    many relevant items a row has in all. Sums go place by place, so a value does not depend on the other rows.
+    ``hits`` bool (rows, n): whether the item at each position is relevant, best position first; ``relevant`` int
+    (rows,): the number of relevant items of each row. Sums go position by position, so a value does not depend on the
+    other rows.
     """
     discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, hits.shape[1])]
@@ -26,5 +28,5 @@ def ndcg(hits: Array, relevant: Array) -> Array:
 
 
 def ndcg_of_ranks(ranks: Array, n: int) -> Array:
-    """float64 (rows,): the same at ``n`` of lists with one relevant item each, which stands at these ranks (from 1)."""
+    """Return float64 (rows,): the same at ``n`` for lists with one relevant item each, at these ranks (from 1)."""
     return np.where(ranks <= n, 1 / np.log2(ranks + 1.0), 0.0)

@@ -1,5 +1,5 @@
 """Counting sorts and one-pass scans over a table of codes. O(n), no comparison. Small tables are grouped by NumPy,
-whose radix sort is as fast there and waits for no compiler."""
+whose radix sort is as fast there and needs no compilation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Array = NDArray[Any]
 
 
 MOST = 4
-"""Threads of a grouping at most: memory is soon what they wait for."""
+"""Maximal number of threads for grouping: memory bandwidth limits more."""
 SMALL = 200_000
-"""Rows that NumPy groups as fast as the kernels."""
+"""Number of rows that NumPy groups as fast as the kernels."""
 _DIGIT = 16
-"""Bits of a code that NumPy's stable sort of short integers, a radix sort, takes at once."""
+"""Number of bits that NumPy's stable sort of short integers, a radix sort, handles at once."""
 
 
 def row_starts(codes: Array, n_rows: int) -> Array:
-    """Where each row begins once the table is grouped by ``codes``: int64 (n_rows + 1,)."""
+    """Return where each row begins once the table is grouped by ``codes``: int64 (n_rows + 1,)."""
     if len(codes) >= SMALL:
         return np.asarray(_row_starts(codes, n_rows))
     starts = np.zeros(n_rows + 1, dtype=np.int64)
@@ -42,7 +42,8 @@ def _row_starts(codes: Array, n_rows: int) -> Array:
 
 
 def stable_order(codes: Array, n_codes: int, order: Array | None = None) -> Array:
-    """The positions of ``codes`` (below ``n_codes``, none below 0) in ascending order, equal ones as in ``order``."""
+    """Return the positions of ``codes`` (below ``n_codes``, none below 0) in ascending order, equal ones as in
+    ``order``."""
     for shift in range(0, max(n_codes - 1, 1).bit_length(), _DIGIT):
         digits = (codes >> shift).astype(np.uint16)  # the lower bits of them
         moved = np.argsort(digits if order is None else digits[order], kind="stable")
@@ -52,7 +53,7 @@ def stable_order(codes: Array, n_codes: int, order: Array | None = None) -> Arra
 
 @njit(cache=True, nogil=True)
 def group(codes: Array, starts: Array, order: Array) -> None:
-    """Write into ``order`` the positions grouped by ``codes``, in table order within a row."""
+    """Write the positions grouped by ``codes`` into ``order``, in table order within a row."""
     cursor = starts[:-1].copy()
     for i in range(len(codes)):
         c = codes[i]
@@ -70,10 +71,10 @@ def to_csr(
     out_values: Array,
     out_rows: Array,
 ) -> None:
-    """Group by row with columns ascending: grouped by column first, then, in that order, by row.
+    """Group by row with columns ascending: first by column, then, in that order, by row.
 
-    A counting sort on several threads: each has a piece of the input, and knows how many entries of each code come in
-    the pieces before its own. So every entry has the place that it has with one thread.
+    This is a counting sort on several threads. Each has a piece of the input, and knows how many entries of each code
+    are in the pieces before its own, so every entry gets the position that it has with one thread.
     """
     n, n_rows, n_cols = len(rows), len(row_start) - 1, len(col_start) - 1
     if n < SMALL:
@@ -94,7 +95,7 @@ def to_csr(
 
 
 def _cursors(each: Callable[..., None], codes: Array, starts: Array, cuts: Array) -> Array:
-    """int64 (pieces, codes): where the first entry of each code in each piece goes."""
+    """Return int64 (pieces, codes): where the first entry of each code in each piece goes."""
     counts = np.zeros((len(cuts) - 1, len(starts) - 1), dtype=np.int64)
     if len(counts) == 1:
         counts[0] = starts[:-1]
@@ -153,7 +154,8 @@ def _by_row(
 
 @njit(cache=True, nogil=True)
 def repeats(starts: Array, items: Array, n_items: int) -> int:
-    """How many entries repeat an item within their row; ``items`` are grouped, row ``u`` from ``starts[u]`` on."""
+    """Return how many entries repeat an item within their row. ``items`` are grouped; row ``u`` begins at
+    ``starts[u]``."""
     seen = np.full(n_items, -1, dtype=np.int32)
     found = 0
     for u in range(len(starts) - 1):
@@ -166,7 +168,8 @@ def repeats(starts: Array, items: Array, n_items: int) -> int:
 
 @njit(cache=True, nogil=True)
 def block_starts(codes: Array, shift: int, n_blocks: int) -> Array:
-    """Where each block of ``2 ** shift`` codes begins once the table is grouped by block: int64 (n_blocks + 1,)."""
+    """Return where each block of ``2 ** shift`` codes begins once the table is grouped by block: int64 (n_blocks +
+    1,)."""
     starts = np.zeros(n_blocks + 1, dtype=np.int64)
     for i in range(len(codes)):
         starts[(codes[i] >> shift) + 1] += 1
@@ -177,9 +180,10 @@ def block_starts(codes: Array, shift: int, n_blocks: int) -> Array:
 
 @njit(cache=True, nogil=True)
 def pack(users: Array, items: Array, starts: Array, shift: int, bits: int, out: Array) -> None:
-    """Bring rows together by blocks of ``2 ** shift`` users: so few blocks that each one's next place stays in cache.
+    """Group rows by blocks of ``2 ** shift`` users: few enough blocks that the next position of each stays in cache.
 
-    ``out`` gets, at the places of a block, the user's place in it times ``2 ** bits`` plus the item, in table order.
+    ``out`` gets, at the positions of a block, the user's position in it times ``2 ** bits`` plus the item, in table
+    order.
     """
     cursor = starts[:-1].copy()
     mask = (1 << shift) - 1
@@ -192,7 +196,7 @@ def pack(users: Array, items: Array, starts: Array, shift: int, bits: int, out: 
 
 @njit(cache=True, nogil=True)
 def packed_repeats(packed: Array, starts: Array, shift: int, bits: int, n_items: int) -> int:
-    """What :func:`repeats` counts, of the rows that :func:`pack` brought together."""
+    """Count like :func:`repeats`, in the rows that :func:`pack` grouped."""
     size, most = 1 << shift, 0
     for b in range(len(starts) - 1):
         most = max(most, starts[b + 1] - starts[b])
@@ -227,8 +231,8 @@ def packed_repeats(packed: Array, starts: Array, shift: int, bits: int, n_items:
 
 @njit(cache=True, nogil=True)
 def marked_repeats(packed: Array, starts: Array, shift: int, bits: int) -> int:
-    """What :func:`packed_repeats` counts, by one bit for each user of a block and each item: ``2 ** (shift + bits)`` of
-    them, which had better fit a cache."""
+    """Count like :func:`packed_repeats`, with one bit for each user of a block and each item: ``2 ** (shift + bits)``
+    of them, which should fit a cache."""
     seen = np.zeros(max((1 << (shift + bits)) >> 6, 1), dtype=np.uint64)
     one, low, found = np.uint64(1), np.uint64(63), 0
     for b in range(len(starts) - 1):
@@ -256,7 +260,7 @@ def mark(ids: Array, lowest: int, table: Array) -> None:
 
 @njit(cache=True, nogil=True)
 def extent(numbers: Array) -> tuple[Any, Any]:
-    """The lowest and the highest of some numbers (at least one), in one pass."""
+    """Return the lowest and the highest of some numbers (at least one), in one pass."""
     low = high = numbers[0]
     for i in range(len(numbers)):
         low, high = min(low, numbers[i]), max(high, numbers[i])
@@ -265,7 +269,7 @@ def extent(numbers: Array) -> tuple[Any, Any]:
 
 @njit(cache=True, nogil=True)
 def look_up(ids: Array, lowest: int, table: Array, out: Array) -> None:
-    """``out[i] = table[ids[i] - lowest]``, -1 for ids outside of the table."""
+    """Set ``out[i] = table[ids[i] - lowest]``, -1 for ids outside the table."""
     n = len(table)
     for i in range(len(ids)):
         at = ids[i] - lowest
@@ -287,9 +291,9 @@ def resolve_repeats(
 ) -> None:
     """Choose one row of each repeated pair and mark the others False in ``keep``.
 
-    The latest time wins (``first``: the earliest), by position where times are equal or absent (``times`` empty).
-    Unless they are empty, ``sums`` and ``counts`` get, at the row that is kept, the sum of the values of its pair and
-    how many there are. ``order`` groups the rows by user.
+    The latest time wins (``first``: the earliest), by position if times are equal or absent (``times`` empty). Unless
+    they are empty, ``sums`` and ``counts`` get, at the row that is kept, the sum of the values of its pair and their
+    number. ``order`` groups the rows by user.
     """
     owner = np.full(n_items, -1, dtype=np.int64)
     best = np.zeros(n_items, dtype=np.int64)
@@ -323,7 +327,7 @@ def resolve_repeats(
 
 @njit(cache=True, nogil=True)
 def is_sorted(codes: Array) -> bool:
-    """Whether codes never go down."""
+    """Return whether codes never decrease."""
     for i in range(1, len(codes)):  # noqa: SIM110 (numba)
         if codes[i] < codes[i - 1]:
             return False
@@ -332,8 +336,9 @@ def is_sorted(codes: Array) -> bool:
 
 @njit(cache=True, nogil=True)
 def has_zero_or_plus_first(text: Array, sep: int, quote: int) -> bool:
-    """Whether a field of a delimited text (uint8), except its very first, starts with ``0`` or ``+`` and another digit,
-    as in ``0110912`` or ``+4930``. A count without branches, so that the compiler makes it some bytes a cycle."""
+    """Return whether a field of a delimited text (uint8), except its very first, starts with ``0`` or ``+`` and another
+    digit, as in ``0110912`` or ``+4930``. The count has no branches, so that the compiler processes several bytes per
+    cycle."""
     a, b, newline = np.uint8(sep), np.uint8(quote), np.uint8(10)
     zero, nine, plus = np.uint8(48), np.uint8(57), np.uint8(43)
     found = 0

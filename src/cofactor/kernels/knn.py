@@ -29,9 +29,9 @@ def correlate(
     """``out`` float32 (last - first, n_base): the weight of each base row as a neighbour of rows ``first`` to ``last``.
 
     Rows and the base are rows of residuals over the same columns: the rows as a CSR, the base (``base_counts`` entries
-    a row) transposed. The weight is the correlation around zero over the ``n`` shared columns, times
-    ``n / (n + shrink)``, to the ``power``; 0 where it is negative, and for a base row with the very same entries (the
-    row itself, say).
+    a row) transposed. The weight is the correlation around zero over the ``n`` shared columns, times ``n / (n +
+    shrink)``, to the ``power``; 0 if it is negative, and for a base row with exactly the same entries (such as the row
+    itself).
     """
     n_base = len(base_counts)
     shared, sums = np.empty(n_base, dtype=np.int64), np.empty((n_base, 3))
@@ -68,7 +68,7 @@ def pair_means(
     damping: float,
     out: Array,
 ) -> None:
-    """``out[n]``: the weighted mean of the residuals in row ``rows[n]`` of a CSR at the neighbours in a list.
+    """Set ``out[n]`` to the weighted mean of the residuals in row ``rows[n]`` of a CSR at the neighbours in a list.
 
     The list is row ``list_rows[n]`` of ``neighbours`` and ``weights``.
 
@@ -109,9 +109,10 @@ def item_rows(
     damping: float,
     out: Array,
 ) -> None:
-    """Rows ``first`` to ``last`` of ``out`` float32 (n, m): means over the rated neighbours of each item, and biases.
+    """Set rows ``first`` to ``last`` of ``out`` float32 (n, m) to means over the rated neighbours of each item, plus
+    biases.
 
-    ``states`` float32 (n, 1 + items): a bias, then residuals (0: not rated). The CSR has what a rated item weighs for
+    ``states`` float32 (n, 1 + items): a bias, then residuals (0: not rated). The CSR has the weight of a rated item for
     each of the m, whose own biases are ``plain``. ``damping`` float32 counts as weight of a residual of zero.
     """
     sums, total = np.empty(len(plain), dtype=np.float32), np.empty(len(plain), dtype=np.float32)
@@ -122,7 +123,7 @@ def item_rows(
             x = states[r, 1 + item]
             if x != 0.0:
                 for at in range(indptr[item], indptr[item + 1]):
-                    j, w = np.uint64(items[at]), weights[at]  # unsigned: no look for places from the end
+                    j, w = np.uint64(items[at]), weights[at]  # unsigned: no check for negative positions
                     sums[j] += x * w
                     total[j] += w
         _finish(states[r, 0], plain, sums, total, damping, out[r])
@@ -140,10 +141,10 @@ def user_rows(
     damping: float,
     out: Array,
 ) -> None:
-    """The same over the neighbours of each user that rated the item.
+    """Do the same over the neighbours of each user who rated the item.
 
     ``states`` float32 (n, 1 + 2 k): a bias, then codes of neighbours (-1: no more), then their weights. The CSR has the
-    residuals of these users, a row each, on the m items.
+    residuals of these users, one row each, on the m items.
     """
     sums, total = np.empty(len(plain), dtype=np.float32), np.empty(len(plain), dtype=np.float32)
     k = states.shape[1] // 2
@@ -162,7 +163,7 @@ def user_rows(
 
 @njit(error_model="numpy")
 def _finish(bias: float, plain: Array, sums: Array, total: Array, damping: float, out: Array) -> None:
-    """Sums become means, and biases are added."""
+    """Convert sums to means, and add biases."""
     for j in range(len(out)):
         mean = sums[j] / (total[j] + damping) if total[j] > 0.0 else np.float32(0.0)
         out[j] = mean + plain[j] + bias

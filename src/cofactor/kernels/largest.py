@@ -1,4 +1,4 @@
-"""Which of a row's values are among its largest, with one rule for equal ones."""
+"""Find a row's largest values, with one rule for ties."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True)
 def edge_of(values: Array, k: int) -> tuple[Any, int]:
-    """(edge, room): the ``k`` largest of ``values`` (float32, none below 0) are those above ``edge`` and, in the order
-    in which they stand, ``room`` of those equal to it. (0, all) where there are no more than ``k``."""
+    """Return (edge, room): the ``k`` largest of ``values`` (float32, none below 0) are those above ``edge`` and, in
+    their order, ``room`` of those equal to it. (0, all) if there are no more than ``k``."""
     n = len(values)
     if n <= k:
         return np.float32(0.0), n
@@ -24,8 +24,8 @@ def edge_of(values: Array, k: int) -> tuple[Any, int]:
 
 @njit(cache=True, nogil=True)
 def best_places(row: Array, top: Array) -> int:
-    """Set ``top`` int64 (n,) to the places of the largest values of ``row``, best first; of equal ones the first place
-    comes first, -inf is left out. Returns how many there are."""
+    """Set ``top`` int64 (n,) to the positions of the largest values of ``row``, best first. Of equal ones the first
+    position comes first; -inf is left out. Returns how many there are."""
     n, held = len(top), 0
     for i in range(len(row)):  # insertion into a short list
         if row[i] == -np.inf or (held == n and row[i] <= row[top[n - 1]]):

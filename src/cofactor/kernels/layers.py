@@ -1,9 +1,9 @@
-"""What a layer does to a batch besides its product: bias, ReLU, batch normalisation, dropout, forward and back.
+"""The operations of a layer besides its product: bias, ReLU, batch normalisation, dropout, forward and back.
 
-Written as vector instructions, sixteen columns at a time, for the reasons that ``dot_bias/rows.py`` gives, and because
-they compile in a tenth of the time: a loop in numba becomes a vector loop, an unrolled one and a rest, behind checks
-that arrays do not overlap. Arrays are float32 and flat; ``n`` rows of ``width`` (a multiple of 16) begin at ``o``.
-``least`` is what a unit gives at least: 0 with a ReLU, minus infinity without. NaN stays NaN.
+They are written as vector instructions, sixteen columns at a time, for the reasons in ``row_vectors.py``, and because
+they compile in a tenth of the time: a loop in numba becomes a vector loop, an unrolled one and a remainder, behind
+checks that arrays do not overlap. Arrays are float32 and flat; ``n`` rows of ``width`` (a multiple of 16) begin at
+``o``. ``least`` is the minimal output of a unit: 0 with a ReLU, minus infinity without. NaN stays NaN.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class _Columns(_Emit):
         self.kinds, self.args = signature.args, args
 
     def at(self, array: int, place: Any) -> Any:
-        """A pointer to sixteen numbers of the array that is this argument."""
+        """Return a pointer to sixteen numbers of the array that is this argument."""
         data = self.context.make_array(self.kinds[array])(self.context, self.b, self.args[array]).data
         return self.b.bitcast(self.b.gep(data, [place]), VECTOR.as_pointer())
 
     def columns(self, width: Any) -> Any:
-        """A loop over sixteen columns at a time."""
+        """Loop over sixteen columns at a time."""
         return self.each(self.b.udiv(width, I64(WIDTH)))
 
     def place(self, o: Any, row: Any, width: Any, column: Any) -> Any:
@@ -79,7 +79,7 @@ def lift(typingctx: Any, r: Any, x: Any, o: Any, n: Any, width: Any, shift: Any,
 
 @_intrinsic
 def lift_back(typingctx: Any, r: Any, d: Any, o: Any, n: Any, width: Any, shift: Any, s: Any, least: Any) -> Any:
-    """The gradient ``d`` of what :func:`lift` gave becomes that of its input; that of ``shift`` is filled."""
+    """Turn the gradient ``d`` of the output of :func:`lift` into that of its input, and fill that of ``shift``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e = _Columns(context, builder, signature, args)
@@ -117,9 +117,9 @@ def normalise(
 ) -> Any:
     """``r = max(r, least)``, and ``x`` becomes its batch normalisation (Ioffe & Szegedy 2015).
 
-    Shift, then scale, stand in ``spared`` from ``s`` on. ``stats`` from ``t`` on becomes the mean, then one over the
-    deviation; ``running`` from ``run`` on, mean and unbiased variance, moves by the momentum. ``numbers``: least,
-    1 / n, 1 / (n - 1), momentum, 1 - momentum, epsilon.
+    Shift, then scale, are in ``spared`` from ``s`` on. ``stats`` from ``t`` on becomes the mean, then one over the
+    deviation; ``running`` from ``run`` on, mean and unbiased variance, moves by the momentum. ``numbers``: least, 1 /
+    n, 1 / (n - 1), momentum, 1 - momentum, epsilon.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -178,8 +178,8 @@ def normalise_back(
     least: Any,
     own: Any,
 ) -> Any:
-    """The gradient ``d`` of what :func:`normalise` gave becomes that of its input; those of shift and scale go into
-    ``gs`` at ``s``. ``own``: 1 / n."""
+    """Turn the gradient ``d`` of the output of :func:`normalise` into that of its input. Those of shift and scale go
+    into ``gs`` at ``s``. ``own``: 1 / n."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e = _Columns(context, builder, signature, args)
@@ -214,7 +214,7 @@ def normalise_back(
 
 
 def _mixed(builder: Any, x: Any) -> Any:
-    """Well-mixed bits of uint32 numbers (Wellons 2018, "lowbias32")."""
+    """Return well-mixed bits of uint32 numbers (Wellons 2018, "lowbias32")."""
 
     def of(number: int) -> Any:
         return ir.Constant(x.type, [number] * WIDTH if isinstance(x.type, ir.VectorType) else number)
@@ -228,8 +228,8 @@ def _mixed(builder: Any, x: Any) -> Any:
 def drop(
     typingctx: Any, x: Any, o: Any, n: Any, width: Any, seed: Any, t: Any, layer: Any, least: Any, scale: Any
 ) -> Any:
-    """Dropout of ``x`` in place: what is dropped depends on the seed (int64), the step and the layer alone, so the
-    gradient is dropped by the same call. What is drawn below ``least`` (uint32) becomes 0, the rest is scaled."""
+    """Apply dropout to ``x`` in place. What is dropped depends only on the seed (int64), the step and the layer, so the
+    same call drops the gradient. Numbers drawn below ``least`` (uint32) become 0; the rest is scaled."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, word = _Columns(context, builder, signature, args), ir.IntType(32)
@@ -288,7 +288,8 @@ FIELDS = 16
 
 @_intrinsic
 def fields(typingctx: Any, plan: Any, i: Any) -> Any:
-    """The numbers of row ``i`` of ``plan`` int64 (n, 16), as a tuple: sixteen look-ups take longer to compile."""
+    """Return the numbers of row ``i`` of ``plan`` int64 (n, 16) as a tuple; sixteen look-ups would take longer to
+    compile."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data

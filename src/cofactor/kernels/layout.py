@@ -1,4 +1,5 @@
-"""A layout in the plane that keeps near neighbours near (the scheme of UMAP: McInnes, Healy & Melville, 2018)."""
+"""Compute a layout in the plane that keeps near neighbours near (the scheme of UMAP: McInnes, Healy & Melville,
+2018)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True)
 def _next(state: np.uint64) -> np.uint64:
-    """One step of SplitMix64: the next state; its mixed bits are the random number."""
+    """Make one step of SplitMix64: return the next state, whose mixed bits are the random number."""
     return state + np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -28,8 +29,8 @@ def _mixed(z: np.uint64) -> np.uint64:
 def layout(xy: Array, heads: Array, tails: Array, weights: Array, epochs: int, negatives: int, seed: int) -> None:
     """Move the points of ``xy`` (n, 2) float64, in place.
 
-    Edges ``heads[e]`` - ``tails[e]`` (int32) pull with ``weights[e]`` in [0, 1]; after each pull ``negatives`` points
-    drawn at random push. Serial, so one seed gives one picture.
+    Edges ``heads[e]`` - ``tails[e]`` (int32) pull with ``weights[e]`` in [0, 1]; after each pull, ``negatives`` random
+    points push. The loop is serial, so one seed gives one picture.
     """
     n = len(xy)
     state = np.uint64(seed)

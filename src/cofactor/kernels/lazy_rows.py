@@ -1,9 +1,10 @@
-"""Adam with decoupled decay on the rows of one table, lazily: rows that a batch does not read move when next read.
+"""Adam with decoupled decay on the rows of one table, lazily: rows that a batch does not read move when they are next
+read.
 
 ``dot_bias/epoch.py`` explains the rule and keeps its clock: ``past`` float64 (5, columns), ``clock`` int64 (3,) and
-``fade``. Here each table has a clock of its own, since a batch need not read every table. ``w`` float32 (n, stride)
-with a stride that is a multiple of 16 and zeros beyond the width, ``ms`` float32 (n, 2, stride) m and the root of v,
-``last`` int32 (n,) the step that a row is at, ``mask`` float32 (2, stride) of ones.
+``fade``. Here each table has its own clock, since a batch need not read every table. ``w`` float32 (n, stride) with a
+stride that is a multiple of 16 and zeros beyond the width, ``ms`` float32 (n, 2, stride) m and the root of v, ``last``
+int32 (n,) the step that a row is at, ``mask`` float32 (2, stride) of ones.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def read(
     eps: Real,
     out: Array,
 ) -> bool:
-    """Bring ``rows`` int64 (m,) up to date and copy them to ``out`` float32 (m, width); False, and nothing is done,
-    where a row is not in the table."""
+    """Bring ``rows`` int64 (m,) up to date and copy them to ``out`` float32 (m, width). Returns False, and does
+    nothing, if a row is not in the table."""
     now, tiny, lanes = clock[1], np.float32(eps), np.int64(w.shape[1] // 16)
     for b in range(len(rows)):
         if rows[b] < 0 or rows[b] >= len(w):
@@ -75,9 +76,12 @@ def step(
     decay: Real,
     space: Array,
 ) -> None:
-    """One step by the gradients ``grads`` float32 (m, width) of ``rows``, all of them read before; those of a row that
-    is there more than once add up. ``rate`` and ``root`` include the bias corrections; ``space`` float32 (m, stride)
-    and ``first`` int32 (n,) are scratch."""
+    """Make one step by the gradients ``grads`` float32 (m, width) of ``rows``, all of which were read before. Gradients
+    of a repeated row are added.
+
+    ``rate`` and ``root`` include the bias corrections; ``space`` float32 (m, stride) and ``first`` int32 (n,) are
+    scratch.
+    """
     now, lanes, width = clock[1] + 1, np.int64(w.shape[1] // 16), grads.shape[1]
     clock[0] += 1
     clock[1] = now
@@ -110,7 +114,7 @@ def step(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def flush(w: Array, ms: Array, last: Array, mask: Array, past: Array, fade: Array, clock: Array, eps: Real) -> None:
-    """Bring every row up to date and begin a new ``past``."""
+    """Bring every row up to date and start a new ``past``."""
     lanes: Any = np.int64(w.shape[1] // 16)
     if clock[1] > 0:
         settle_all(0, len(w), 0, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)

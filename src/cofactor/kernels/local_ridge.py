@@ -1,7 +1,8 @@
-"""Ridge regressions of each item on its own nearest items, and the sparse Gram matrix that they need.
+"""Ridge regressions of each item on its nearest items, and the sparse Gram matrix that they need.
 
-Matrices come as CSR arrays: ``i_*`` has one row an item (over users), ``u_*`` one row a user. Every kernel writes the
-rows ``first`` to ``last`` of its output and nothing else; sums run in a fixed order, so threads do not change a bit.
+Matrices come as CSR arrays: ``i_*`` has one row per item (over users), ``u_*`` one row per user. Every kernel writes
+the rows ``first`` to ``last`` of its output and nothing else; sums run in a fixed order, so threads do not change a
+bit.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FAST = {"contract", "reassoc", "nsz"}
 def gram_counts(
     first: int, last: int, i_indptr: Array, i_users: Array, u_indptr: Array, u_items: Array, out: Array
 ) -> None:
-    """``out[i]``: with how many items (itself included) item ``i`` shares a user."""
+    """Set ``out[i]`` to the number of items (itself included) with which item ``i`` shares a user."""
     seen = np.full(len(out), -1, dtype=np.int64)
     for i in range(first, last):
         found = 0
@@ -52,7 +53,7 @@ def gram_fill(
     indices: Array,
     values: Array,
 ) -> None:
-    """The rows of the Gram matrix, items ascending; ``indptr`` from ``gram_counts``."""
+    """Fill the rows of the Gram matrix, items ascending; ``indptr`` from ``gram_counts``."""
     n = len(indptr) - 1
     sums = np.zeros(n, dtype=np.float32)
     marked = np.zeros(n, dtype=np.bool_)
@@ -89,9 +90,9 @@ def neighbour_rows(
     near: Array,
     count: Array,
 ) -> None:
-    """The items of the largest cosine ``G_ij / (sqrt(G_ii G_jj) + shrink)``: ``near`` int32 (n, k), ascending.
+    """Find the items of the largest cosine ``G_ij / (sqrt(G_ii G_jj) + shrink)``: ``near`` int32 (n, k), ascending.
 
-    ``count[i]`` of them are found (above zero only); of equal ones at the edge the lowest codes are taken.
+    ``count[i]`` of them are found (above zero only). Of equal ones at the edge, the lowest codes are taken.
     """
     k = near.shape[1]
     longest = 0
@@ -121,10 +122,10 @@ def neighbour_rows(
 @njit(cache=True, nogil=True, fastmath=FAST)
 def cholesky_solve(matrix: Array, x: Array, n: int) -> None:
     """Solve in place for the leading ``n`` rows: ``x`` is the right side and becomes the solution; the upper half of
-    ``matrix`` is used up. A pivot that rounding made 0 or less leaves its unknown at 0.
+    ``matrix`` is overwritten. A pivot that rounding made 0 or less leaves its unknown at 0.
 
-    ``matrix`` has a multiple of 16 columns; of the leading rows those from ``n`` on are zeros. Rows are found one after
-    the other, each from eight rows above it at a time.
+    ``matrix`` has a multiple of 16 columns; of the leading rows those from ``n`` on are zeros. Rows are computed one by
+    one, each from eight rows above it at a time.
     """
     w = matrix.shape[1]
     end = (n + LANES - 1) // LANES * LANES
@@ -165,8 +166,8 @@ def cholesky_solve(matrix: Array, x: Array, n: int) -> None:
 def head_rows(
     first: int, last: int, heads: Array, place: Array, indptr: Array, indices: Array, values: Array, out: Array
 ) -> None:
-    """``out[h]`` for h from ``first`` to ``last``: the row of item ``heads[h]``, of which only the columns of heads are
-    kept; ``place`` int32 (n,): the place of an item among them, -1 for others."""
+    """Set ``out[h]`` for h from ``first`` to ``last`` to the row of item ``heads[h]``, with only the columns of heads;
+    ``place`` int32 (n,): the position of an item among them, -1 for others."""
     for h in range(first, last):
         row = out[h]
         row[:] = 0.0
@@ -190,18 +191,18 @@ def ridge_rows(
     penalty: Array,
     out: Array,
 ) -> None:
-    """``out[m, i, :count[i]]``: the weights of the neighbours in the ridge regression of item ``i`` on them, with
+    """Set ``out[m, i, :count[i]]`` to the weights of the neighbours in the ridge regression of item ``i`` on them, with
     ``penalty[m]``.
 
     ``indptr``, ``indices``, ``values``: the Gram matrix, symmetric, in sparse rows; ``head`` int32 (n,) and ``table``
-    (heads, heads): its part among the items of the longest rows, so that these are not gone through; ``penalty``
-    float32 (m, n): added to its diagonal.
+    (heads, heads): its part among the items of the longest rows, so that these are not scanned; ``penalty`` float32 (m,
+    n): added to its diagonal.
     """
     n, k = near.shape
     wide = (k + LANES - 1) // LANES * LANES
     matrix = np.zeros((k, wide), dtype=np.float32)
     used, x, right = np.zeros_like(matrix), np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
-    # Entries of items that are not near go to a place beyond all others: a row is gone through without a branch.
+    # Entries of items that are not near go to a position beyond all others, so that the scan of a row has no branch.
     nowhere = np.uint32(k)
     place, row = np.full(n, nowhere, dtype=np.uint32), np.zeros(k + 1, dtype=np.float32)
     long = np.empty(k, dtype=np.int64)

@@ -1,8 +1,7 @@
-"""Operations on numbers, one by one, written as vector instructions for the reasons that ``layers.py`` gives.
+"""Elementwise operations, written as vector instructions for the reasons in ``layers.py``.
 
-Each is called with ``(out, o, x, a, y, b, n, p, q)``: it fills ``out[o:o + n]`` from ``x[a:a + n]``,
-``y[b:b + n]``, what stands in ``out``, and two numbers. Arrays are float32 and flat, and may be the same one; ``n`` is
-a multiple of 16.
+Each is called with ``(out, o, x, a, y, b, n, p, q)``: it fills ``out[o:o + n]`` from ``x[a:a + n]``, ``y[b:b + n]``,
+the present ``out``, and two numbers. Arrays are float32 and flat, and may be the same one; ``n`` is a multiple of 16.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Vectors = Callable[[_Columns, Any, Any, Any, Any, Any], Any]
 
 
 def _pointwise(combine: Vectors) -> Any:
-    """The intrinsic that does this sixteen numbers at a time."""
+    """Return the intrinsic that applies this to sixteen numbers at a time."""
 
     def operation(typingctx: Any, out: Any, o: Any, x: Any, a: Any, y: Any, b: Any, n: Any, p: Any, q: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -41,7 +40,7 @@ def _pointwise(combine: Vectors) -> Any:
 
 
 def vector_sigmoid(e: _Columns, x: Any) -> Any:
-    """As ``sigmoid`` of ``dot_bias/loss.py``, of a vector."""
+    """Apply ``sigmoid`` of ``dot_bias/loss.py`` to a vector."""
     ints = ir.VectorType(ir.IntType(32), WIDTH)
 
     def of(number: float) -> Any:

@@ -1,9 +1,9 @@
 """Dot products of all rows of two tables, with bits that depend on these two rows alone.
 
-BLAS sums a dot product in an order that depends on its threads, on the processor, and on how many other products are
-asked for at once. Here each is summed from the first column to the last: the scores of a user have the same bits alone,
-in a block of users, and at any number of threads. The speed is that of BLAS: sums of four rows by sixteen columns stay
-in registers, and the sixteen columns lie side by side in a small packed panel.
+BLAS sums a dot product in an order that depends on its threads, on the processor, and on the number of other products
+in the call. Here each is summed from the first column to the last, so the scores of a user have the same bits alone, in
+a block of users, and at any number of threads. The speed is that of BLAS: sums of four rows by sixteen columns stay in
+registers, and the sixteen columns lie side by side in a small packed panel.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from cofactor.kernels.vectors import LANES
 Array = NDArray[Any]
 
 PACKED = 1 << 14
-"""About how many floats are packed at once: few enough to stay near, enough to write rows in long pieces."""
+"""Approximate number of floats packed at once: few enough to stay in cache, enough to write rows in long pieces."""
 
 FEW = 2
-"""Up to how many rows the kernel without packing is faster."""
+"""Up to this many rows, the kernel without packing is faster."""
 SMALL = 2_000_000
-"""Up to how many multiplications threads do not pay."""
+"""Up to this many multiplications, threads are not worthwhile."""
 
 
 def _tile(typingctx: Any, out: Any, outs: Any, left: Any, lefts: Any, width: Any, panel: Any, start: Any) -> Any:
@@ -79,8 +79,8 @@ tile: Any = intrinsic(_tile)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def many_dots(first: int, last: int, left: Array, table: Array, width: int, out: Array) -> None:
-    """``out[r, i]``, for i from ``first`` to ``last``: the dot product of the first ``width`` columns of ``left[r]``
-    and ``table[i]``. All float32 and C-contiguous."""
+    """Set ``out[r, i]``, for i from ``first`` to ``last``, to the dot product of the first ``width`` columns of
+    ``left[r]`` and ``table[i]``. All float32 and C-contiguous."""
     n, stride, wide = len(left), left.shape[1], out.shape[1]
     step = LANES * min(max(PACKED // (LANES * max(width, 1)), 1), 8)
     packed, spare = np.empty(step * width, np.float32), np.empty(4 * LANES, np.float32)
@@ -106,10 +106,10 @@ def many_dots(first: int, last: int, left: Array, table: Array, width: int, out:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def listed_dots(first: int, last: int, left: Array, table: Array, rows: Array, width: int, out: Array) -> None:
-    """``out[r, j]``, for j from ``first`` to ``last``: the dot product of ``left[r]`` and ``table[rows[r, j]]``.
+    """Set ``out[r, j]``, for j from ``first`` to ``last``, to the dot product of ``left[r]`` and ``table[rows[r, j]]``.
 
-    The same bits as by the kernel above; faster where ``left`` has one row or two, for which packing does not pay.
-    ``rows`` int64 (n, m), or (1, m) where all rows of ``left`` go with the same.
+    The bits are those of the kernel above. It is faster if ``left`` has one row or two, for which packing does not pay.
+    ``rows`` int64 (n, m), or (1, m) if all rows of ``left`` use the same.
     """
     whole = first + (last - first) // 8 * 8
     for r in range(len(left)):
@@ -138,10 +138,10 @@ def listed_dots(first: int, last: int, left: Array, table: Array, rows: Array, w
 
 
 def dots(left: Array, table: Array) -> Array:
-    """float32 (n, m): the dot products of all rows of ``left`` (n, d) and ``table`` (m, d), ``left @ table.T``.
+    """Return float32 (n, m): the dot products of all rows of ``left`` (n, d) and ``table`` (m, d), ``left @ table.T``.
 
     A number depends on its two rows alone: it has the same bits in a block of rows or by itself, at any number of
-    threads. The rows of ``table`` are shared out among threads.
+    threads. The rows of ``table`` are divided among threads.
     """
     left, (whole, width), n = _frozen(left), _whole_rows(table), len(table)
     out = np.empty((len(left), n), np.float32)
@@ -158,7 +158,7 @@ def dots(left: Array, table: Array) -> Array:
 
 
 def row_dots(left: Array, table: Array, rows: Array) -> Array:
-    """float32 (n, m): the dot product of each row of ``left`` (n, d) with its own ``rows`` (n, m) of ``table``.
+    """Return float32 (n, m): the dot product of each row of ``left`` (n, d) with its own ``rows`` (n, m) of ``table``.
 
     The same bits as those of ``dots(left, table)``.
     """
@@ -169,16 +169,16 @@ def row_dots(left: Array, table: Array, rows: Array) -> Array:
 
 
 def _frozen(table: Array) -> Array:
-    """C-contiguous float32, read-only: the kernels are compiled for that alone."""
+    """Return C-contiguous float32, read-only: the kernels are compiled only for that."""
     view = np.ascontiguousarray(table, dtype=np.float32).view()
     view.flags.writeable = False
     return view
 
 
 def _whole_rows(table: Array) -> tuple[Array, int]:
-    """(the table for the kernels, columns that count): without a copy where it is the first columns of another."""
+    """Return (the table for the kernels, columns that count), without a copy if it is the first columns of another."""
     table, width = np.asarray(table, dtype=np.float32), table.shape[1]
     step = table.strides[0] // 4 if len(table) > 1 else width
     if width and table.strides == (4 * step, 4) and step > width:
-        return as_strided(table, (len(table), step), writeable=False), width  # what lies between rows is never read
+        return as_strided(table, (len(table), step), writeable=False), width  # the values between rows are never read
     return _frozen(table), width

@@ -1,8 +1,9 @@
-"""The output of a small network for every item, sixteen items at a time: from the first layer to the last in the cache.
+"""Compute the output of a small network for every item, sixteen items at a time, from the first layer to the last in
+cache.
 
-Sixteen items lie side by side in a vector, one vector for each unit of a layer. A unit at which none of the sixteen
-passes its ReLU is left out of the next product: it would add zeros, so no bit changes, and the more alike the items of
-a tile are, the more it saves. The kernel is serial and releases the GIL: threads may share out the rows.
+Sixteen items lie side by side in a vector, one vector for each unit of a layer. A unit that is inactive (ReLU 0) for
+all sixteen is left out of the next product. It would only add zeros, so no bit changes; the more similar the items of a
+tile are, the more this saves. The kernel is serial and releases the GIL, so threads may divide the rows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 
 LANES = 16
 COLUMNS = 5
-"""Columns of a product whose sums are held in registers together."""
+"""Number of columns of a product whose sums are held in registers together."""
 
 _INT, _WORD = ir.IntType(32), ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
@@ -44,7 +45,7 @@ def _splat(builder: Any, scalar: Any) -> Any:
 def _lift(typingctx: Any, source: Any, s: Any, add: Any, out: Any, o: Any) -> Any:
     """``out[o:o + 16] = max(source[s:s + 16] + add, 0)``, flat positions in float32 C arrays; 1 where any is not 0.
 
-    NaN stays NaN, and counts. Nothing is checked: the caller sees to the bounds.
+    NaN stays NaN, and counts. Nothing is checked: the caller ensures the bounds.
     """
     if not _flat(source, out):
         return None
@@ -63,7 +64,7 @@ def _lift(typingctx: Any, source: Any, s: Any, add: Any, out: Any, o: Any) -> An
 
 
 def _product(columns: int) -> Any:
-    """The intrinsic for so many columns."""
+    """Return the intrinsic for this number of columns."""
 
     def product(typingctx: Any, x: Any, units: Any, n: Any, weights: Any, w: Any, out: Any, o: Any) -> Any:
         """``out[o + 16 j:][:16] = sum over i < n of weights[w + columns * units[i] + j] * x[16 i:][:16]``.
@@ -107,7 +108,7 @@ product_of_one: Any = _product(1)
 def outputs(
     first: Array, tiles: Array, places: Array, widths: Array, weights: Array, biases: Array, out: Array
 ) -> None:
-    """Fill ``out`` float32 (rows, items) with what the last layer gives, for each row of ``first`` and each item.
+    """Fill ``out`` float32 (rows, items) with the output of the last layer, for each row of ``first`` and each item.
 
     ``first`` float32 (rows, h) and ``tiles`` float32 (tiles, h, 16), C-contiguous, add up to the first layer;
     ``places`` (16 * tiles,) are the columns of ``out`` that the items go to, -1: to none. ``widths`` int64 are those of

@@ -1,8 +1,8 @@
-"""What dot-bias does with one row, written as vector instructions.
+"""The operations of dot-bias on one row, written as vector instructions.
 
-In plain numba each of these is a loop over a row. The loops vectorise, but numba cannot promise LLVM that two arrays
-do not overlap, so each of them (16 floats a turn, 4 turns) is preceded by checks that cost a quarter of the time. Here
-the vectors are spelled out: ``<16 x float>`` is one AVX-512 register, two of AVX2, or four of SSE or NEON.
+In plain numba each of these is a loop over a row. The loops vectorise, but numba cannot promise LLVM that two arrays do
+not overlap, so each of them (16 floats a turn, 4 turns) is preceded by checks that cost a quarter of the time. Here the
+vectors are explicit: ``<16 x float>`` is one AVX-512 register, two of AVX2, or four of SSE or NEON.
 
 Square roots and divisions stay exact: estimates with a Newton step were measured, and are slower (they fill the ports
 that the multiplications need).
@@ -36,7 +36,7 @@ Rows = Callable[[Any], Any]
 
 @contextmanager
 def short_loop(builder: Any, count: Any) -> Iterator[Any]:
-    """A loop that LLVM must not unroll: that makes it no faster, and takes most of the time to compile."""
+    """Emit a loop that LLVM must not unroll: that would make it no faster, and take most of the compile time."""
     with cgutils.for_range(builder, count) as loop:
         yield loop
         end = builder.basic_block
@@ -48,23 +48,23 @@ def short_loop(builder: Any, count: Any) -> Iterator[Any]:
 
 
 class _Emit:
-    """A few words for the instructions that are needed here."""
+    """Helpers for the instructions that are needed here."""
 
     def __init__(self, context: Any, builder: Any) -> None:
         self.context = context
         self.b = builder
 
     def rows(self, kind: Any, array: Any, row: Any, vectors: Any) -> Rows:
-        """Pointers to the vectors of a row that has so many of them."""
+        """Return pointers to the vectors of a row with this many of them."""
         return self.vectors(self.start(kind, array, row, vectors))
 
     def start(self, kind: Any, array: Any, row: Any, vectors: Any) -> Any:
-        """Pointer to the first number of a row."""
+        """Return a pointer to the first number of a row."""
         data = self.context.make_array(kind)(self.context, self.b, array).data
         return self.b.gep(data, [self.b.mul(self.b.mul(row, vectors), I64(WIDTH))])
 
     def vectors(self, start: Any) -> Rows:
-        """Pointers to the vectors from there on."""
+        """Return pointers to the vectors from there on."""
 
         def pointer(chunk: Any) -> Any:
             return self.b.bitcast(self.b.gep(start, [self.b.mul(chunk, I64(WIDTH))]), VECTOR.as_pointer())
@@ -72,7 +72,7 @@ class _Emit:
         return pointer
 
     def each(self, count: Any) -> Any:
-        """A loop over the vectors of a row; its ``index`` is the vector under way."""
+        """Loop over the vectors of a row; its ``index`` is the current vector."""
         return short_loop(self.b, count)
 
     def twice(self, x: Any) -> Any:
@@ -109,7 +109,7 @@ class _Emit:
         return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, "llvm.sqrt.v16f32"), [x])
 
     def total(self, x: Any) -> Any:
-        """The sum of a vector, halves first."""
+        """Return the sum of a vector, halves first."""
         kind = ir.FunctionType(F32, [F32, VECTOR])
         add = cgutils.get_or_insert_function(self.b.module, kind, "llvm.vector.reduce.fadd.v16f32")
         return self.b.call(add, [F32(-0.0), x], fastmath=("reassoc", "nsz"))
@@ -117,7 +117,7 @@ class _Emit:
 
 @_intrinsic
 def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]``, which will be read soon; ``array`` is flat."""
+    """Prefetch the cache line of ``array[index]``, which will be read soon; ``array`` is flat."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -132,7 +132,7 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 def _dot(e: _Emit, left: Rows, right: Rows, vectors: Any) -> Any:
-    """The dot product of two rows."""
+    """Return the dot product of two rows."""
     total = cgutils.alloca_once(e.b, VECTOR)
     e.b.store(ir.Constant(VECTOR, [0.0] * WIDTH), total)
     with e.each(vectors) as loop:
@@ -155,7 +155,7 @@ def dot_of(typingctx: Any, u: Any, a: Any, w: Any, c: Any, lanes: Any) -> Any:
 
 @_intrinsic
 def dot_of_known(typingctx: Any, u: Any, a: Any, w: Any, c: Any, unknown: Any, lanes: Any) -> Any:
-    """``u[a] . w[c]``, where a row below 0 is one of ``unknown``: the first for the left side, the second for the
+    """``u[a] . w[c]``, where a row below 0 means one of ``unknown``: the first for the left side, the second for the
     right. One loop serves all four cases."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -174,7 +174,8 @@ def dot_of_known(typingctx: Any, u: Any, a: Any, w: Any, c: Any, unknown: Any, l
 def settle(
     typingctx: Any, w: Any, ms: Any, mask: Any, row: Any, side: Any, shrink: Any, s0: Any, q: Any, eps: Any, lanes: Any
 ) -> Any:
-    """``w[row] += mask[side] * (w[row] * shrink - s0 * m / (s * q + eps))``: what a row missed since its last touch."""
+    """``w[row] += mask[side] * (w[row] * shrink - s0 * m / (s * q + eps))``: the updates that a row missed since its
+    last touch."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, n, kinds = _Emit(context, builder), args[9], signature.args
@@ -210,7 +211,7 @@ def catch_up(
     keep_s: Any,
     lanes: Any,
 ) -> Any:
-    """:func:`settle`, and the moments of the row as they are now: ``m * keep_m`` and ``s * keep_s``."""
+    """Apply :func:`settle`, and update the moments of the row: ``m * keep_m`` and ``s * keep_s``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, n, kinds = _Emit(context, builder), args[11], signature.args
@@ -234,7 +235,7 @@ def catch_up(
 
 @_intrinsic
 def gather_gradient(typingctx: Any, g: Any, at: Any, factor: Any, w: Any, row: Any, begins: Any, lanes: Any) -> Any:
-    """``g[at] = factor * w[row]`` where ``begins``, else ``g[at] += factor * w[row]``."""
+    """``g[at] = factor * w[row]`` if ``begins``, else ``g[at] += factor * w[row]``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, n, kinds = _Emit(context, builder), args[6], signature.args
@@ -255,7 +256,7 @@ def gather_gradient(typingctx: Any, g: Any, at: Any, factor: Any, w: Any, row: A
 def _adam(
     e: _Emit, scalars: Any, keep: Any, weights: Rows, moments: Rows, learns: Rows, n: Any, chunk: Any, x: Any, g: Any
 ) -> None:
-    """One Adam step of one vector ``x`` of weights with gradient ``g``."""
+    """Make one Adam step on one vector ``x`` of weights with gradient ``g``."""
     new_m, new_v, rate, root, eps, shrink = scalars
     keep_m, keep_v = keep
     m = e.add(e.mul(keep_m, e.load(moments(chunk))), e.mul(new_m, g))
@@ -282,7 +283,7 @@ def step(
     scalars: Any,
     lanes: Any,
 ) -> Any:
-    """One Adam step of one row with the gradient ``g[at]`` (in strides). ``keep``: what is left of m and v;
+    """Make one Adam step on one row with the gradient ``g[at]`` (in strides). ``keep``: the remainder of m and v;
     ``scalars``: new_m, new_v, rate, root, eps, shrink."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -317,7 +318,8 @@ def step_pair(
     scalars: Any,
     lanes: Any,
 ) -> Any:
-    """One Adam step of two rows that meet in one rating only: the gradient of each is ``err`` times the other."""
+    """Make one Adam step on two rows that occur together in one rating only: the gradient of each is ``err`` times the
+    other."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, n, kinds = _Emit(context, builder), args[9], signature.args

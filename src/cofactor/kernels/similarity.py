@@ -1,6 +1,7 @@
-"""Which items share users: the Gram matrix of the items, each item's nearest others, and products with histories.
+"""Similarity of items by common users: the Gram matrix of the items, each item's nearest others, and products with
+histories.
 
-All matrices come as CSR arrays: ``i_*`` has one row an item (over users), ``u_*`` one row a user (items ascend).
+All matrices come as CSR arrays: ``i_*`` has one row per item (over users), ``u_*`` one row per user (items ascend).
 Every kernel writes the rows ``first`` to ``last`` of its output and nothing else.
 """
 
@@ -29,7 +30,7 @@ def gram_rows(
     u_values: Array,
     out: Array,
 ) -> None:
-    """``out[i, j]`` for ``j >= i``: the sum over users of the products of their values for both items."""
+    """Set ``out[i, j]`` for ``j >= i`` to the sum over users of the products of their values for both items."""
     for i in range(first, last):
         row = out[i]
         row[i:] = 0.0
@@ -67,7 +68,8 @@ def nearest_rows(
     weight: Array,
     count: Array,
 ) -> None:
-    """The items whose product with item ``i`` is largest, itself apart: ``near`` int32 and ``weight`` float32 (n, k).
+    """Find the items whose product with item ``i`` is largest, except itself: ``near`` int32 and ``weight`` float32 (n,
+    k).
 
     ``count[i]`` of them are found (products above zero only), in ascending order of item; of equal products at the edge
     the lowest codes are taken.
@@ -104,8 +106,8 @@ def add_dots(
 
 @njit(cache=True, nogil=True)
 def keep_nearest(dots: Array, near: Array, weight: Array) -> int:
-    """Write the largest products above zero, as many as ``near`` (k,) has room for, in ascending order of item; returns
-    how many."""
+    """Write the largest products above zero, as many as ``near`` (k,) can hold, in ascending order of item. Returns
+    their number."""
     edge, room = edge_of(dots[dots > 0.0], len(near))
     found = 0
     for j in range(len(dots)):
@@ -120,7 +122,7 @@ def keep_nearest(dots: Array, near: Array, weight: Array) -> int:
 
 @njit(cache=True, nogil=True)
 def times_dense(first: int, last: int, indptr: Array, items: Array, values: Array, weights: Array, out: Array) -> None:
-    """``out[r] = sum of values * weights[item]`` over the entries of row ``r``; ``weights`` (n, m) dense."""
+    """Set ``out[r] = sum of values * weights[item]`` over the entries of row ``r``; ``weights`` (n, m) dense."""
     for r in range(first, last):
         row = out[r]
         row[:] = 0.0
@@ -151,14 +153,14 @@ def times_sparse(
     w_values: Array,
     out: Array,
 ) -> None:
-    """The same with ``weights`` as CSR: row ``i`` says what having item ``i`` adds to the others."""
+    """Do the same with ``weights`` as CSR: row ``i`` holds the contributions of item ``i`` to the others."""
     for r in range(first, last):
         row = out[r]
         row[:] = 0.0
         for at in range(indptr[r], indptr[r + 1]):
             item, x = items[at], values[at]
             for w in range(w_indptr[item], w_indptr[item + 1]):
-                row[np.uint64(w_items[w])] += x * w_values[w]  # unsigned: no look for places from the end
+                row[np.uint64(w_items[w])] += x * w_values[w]  # unsigned: no check for negative positions
 
 
 @njit(cache=True, nogil=True)
@@ -176,8 +178,8 @@ def two_step_rows(
     u_values: Array,
     out: Array,
 ) -> None:
-    """``out[r]`` (n_items,): from the entries of row ``r`` over their users to the items of these: the row times the
-    matrix by item, times the matrix by user."""
+    """Set ``out[r]`` (n_items,) to the two-step walk from the entries of row ``r`` over their users to the users'
+    items: the row times the matrix by item, times the matrix by user."""
     n_users = len(u_indptr) - 1
     reached = np.zeros(n_users, dtype=np.float32)
     marked = np.zeros(n_users, dtype=np.bool_)
@@ -206,7 +208,8 @@ def two_step_rows(
 
 @njit(cache=True, nogil=True)
 def count_shared(indptr: Array, users: Array, others: Array, marks: Array, out: Array) -> None:
-    """``out[b, c]``, int64 (8, len(others)): how many users of ``others[c]`` have bit ``b`` in ``marks`` (uint8)."""
+    """Set ``out[b, c]``, int64 (8, len(others)), to the number of users of ``others[c]`` with bit ``b`` in ``marks``
+    (uint8)."""
     sets = np.empty(256, np.int64)
     out[:] = 0
     for c in range(len(others)):
@@ -223,8 +226,8 @@ def count_shared(indptr: Array, users: Array, others: Array, marks: Array, out: 
 def count_shared_with(
     i_indptr: Array, i_users: Array, u_indptr: Array, u_items: Array, item: int, others: Array, n_users: int, out: Array
 ) -> None:
-    """``out[c]``, int64: how many users rated both ``item`` and ``others[c]``, by the shorter of two ways: over the
-    raters of the others, or over what the raters of the item rated."""
+    """Set ``out[c]``, int64, to the number of users who rated both ``item`` and ``others[c]``, by the shorter of two
+    ways: over the raters of the others, or over the ratings of the item's raters."""
     raters = i_users[i_indptr[item] : i_indptr[item + 1]]
     by_others, by_raters = n_users // 8, len(i_indptr) // 8
     for c in range(len(others)):

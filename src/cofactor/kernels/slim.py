@@ -1,4 +1,4 @@
-"""Sparse linear methods: one elastic net a column, by coordinate descent on the Gram matrix (Ning & Karypis 2011)."""
+"""Sparse linear methods: one elastic net per column, by coordinate descent on the Gram matrix (Ning & Karypis 2011)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def solve_columns(
     tolerance: float,
     out: Array,
 ) -> None:
-    """``out[c]`` (zeroed before), for c from ``first`` to ``last``: the weights for column ``offset + c``.
+    """Set ``out[c]`` (zeroed before), for c from ``first`` to ``last``, to the weights for column ``offset + c``.
 
     They minimise ``|x - X w|² / 2 + l2 |w|² / 2 + l1 |w|`` with ``w = 0`` for the column itself, and ``w >= 0`` where
-    ``positive``; ``gram`` is the whole of ``X.T @ X``, float32, nothing in it negative. Three passes in four go over
-    the weights that are not zero. Done when, in a pass over all, none moves by more than ``tolerance`` of the largest.
+    ``positive``; ``gram`` is the whole of ``X.T @ X``, float32, nothing in it negative. Three passes in four cover only
+    the weights that are not zero. The descent ends when, in a pass over all, none changes by more than ``tolerance`` of
+    the largest.
     """
     n = len(gram)
-    slope = np.zeros(n, dtype=np.float32)  # of every item: its product with what is not explained yet
+    slope = np.zeros(n, dtype=np.float32)  # the product of every item with the residual
     shrink, ridge = np.float32(l1), np.float32(l2)
     for c in range(first, last):
         w, column = out[c], offset + c
@@ -40,7 +41,7 @@ def solve_columns(
             whole = epoch % 4 == 0
             moved, largest = np.float32(0.0), np.float32(0.0)
             for i in range(n):
-                # Positive weights only ever lower a slope: what begins below the threshold stays out.
+                # Positive weights only lower a slope: items that start below the threshold stay out.
                 if i == column or (w[i] == 0.0 and (not whole or (positive and gram[column, i] <= shrink))):
                     continue
                 pull = slope[i] + gram[i, i] * w[i]

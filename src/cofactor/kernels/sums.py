@@ -1,8 +1,8 @@
 """Sums over the rows of a table whose bits do not depend on how the table is cut into blocks.
 
-Rows are added up in chunks of :data:`CHUNK`, and the sums of chunks in a binary tree over their numbers: node
-``(level, index)`` holds the chunks ``index * 2**level`` to ``(index + 1) * 2**level``. A block of rows that begins at a
-chunk gives the largest whole nodes that it covers, a few for each doubling. Nodes of all blocks, in order, make the
+Rows are added in chunks of :data:`CHUNK`, and the sums of chunks in a binary tree over their numbers: node ``(level,
+index)`` holds the chunks ``index * 2**level`` to ``(index + 1) * 2**level``. A block of rows that begins at a chunk
+yields the largest complete nodes that it covers, a few for each doubling. The nodes of all blocks, in order, form the
 same tree.
 """
 
@@ -22,12 +22,12 @@ CHUNK = 256
 
 
 def nodes_of(leaves: Iterable[Any], first: int = 0) -> list[Node]:
-    """The whole nodes over the sums of consecutive chunks, the first of which has the number ``first``."""
+    """Return the complete nodes over the sums of consecutive chunks, the first of which has the number ``first``."""
     return merged((0, first + at, leaf) for at, leaf in enumerate(leaves))
 
 
 def merged(nodes: Iterable[Node]) -> list[Node]:
-    """Nodes of consecutive blocks, in order, added up where two are the halves of a larger one."""
+    """Merge nodes of consecutive blocks, in order, where two are the halves of a larger one."""
     found: list[Node] = []
     for node in nodes:
         found.append(node)
@@ -38,7 +38,7 @@ def merged(nodes: Iterable[Node]) -> list[Node]:
 
 
 def total(nodes: Iterable[Node]) -> Any:
-    """The sum of all chunks, from the nodes of all blocks in order; None where there are none."""
+    """Return the sum of all chunks, from the nodes of all blocks in order; None if there are none."""
     found = None
     for _, _, value in reversed(merged(nodes)):
         found = value if found is None else value + found
@@ -46,12 +46,12 @@ def total(nodes: Iterable[Node]) -> Any:
 
 
 def chunks(n_rows: int) -> list[slice]:
-    """The chunks of a table."""
+    """Return the chunks of a table."""
     return [slice(lo, min(lo + CHUNK, n_rows)) for lo in range(0, n_rows, CHUNK)]
 
 
 def leaves_of(table: Array) -> Array:
-    """float64 (chunks, ...): the sums of the rows of each chunk."""
+    """Return float64 (chunks, ...): the sums of the rows of each chunk."""
     starts = np.arange(0, len(table), CHUNK)
     if not len(starts):
         return np.zeros((0, *table.shape[1:]))
@@ -59,12 +59,12 @@ def leaves_of(table: Array) -> Array:
 
 
 def row_sum(table: Array) -> Any:
-    """float64: the sum of all rows, as the sum over blocks would have it; zero without rows."""
+    """Return the sum of all rows, float64, equal to the sum over blocks; zero without rows."""
     if not len(table):
         return np.zeros(table.shape[1:])[()]
     return total(nodes_of(leaves_of(table)))
 
 
 def chunk_sum(function: Callable[[slice], Any], n_rows: int) -> Any:
-    """The sum of what ``function`` makes of each chunk of rows; None without rows."""
+    """Return the sum of the results of ``function`` for each chunk of rows; None without rows."""
     return total(nodes_of(function(part) for part in chunks(n_rows)))

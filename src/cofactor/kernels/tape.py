@@ -1,11 +1,12 @@
 """A network over embeddings as a list of operations, trained by Adam with decoupled decay: rows of embeddings lazily,
 all else densely.
 
-``embedding_net.py`` trains one chain of layers. Here the operations may join as they like, as long as each takes a
+``embedding_net.py`` trains one chain of layers. Here the operations may be combined freely, as long as each maps a
 batch to a batch: a value is a matrix (rows of the batch, width), float32, with a stride that is a multiple of 16 and
 zeros in the gradients beyond its width. Value 0 holds the rows of all tables, joined (``Tables`` and the clock are
-those of ``embedding_net.py``). All values stand one after the other in ``x``; the one at place ``p`` begins at ``n p``
-for batches of ``n``. ``d`` holds their gradients at the same places, ``r`` what an operation wants back.
+those of ``embedding_net.py``). All values are stored one after the other in ``x``; the one at place ``p`` begins at ``n
+p`` for batches of ``n``. ``d`` holds their gradients at the same places, ``r`` the values that an operation needs for
+its gradient.
 
 Row i of ``plan`` int64 (operations, 16): the operation; place, stride and width of its output; place, stride and first
 column of its input; place of a second input, or the first column of the output that is written; how many columns are
@@ -52,7 +53,7 @@ each number (``numbers``: which, and its own two); softmax of groups of ``number
 the batch (with ``numbers[0]`` 0 their sum), the same for every row."""
 
 EXP, LOG, SQRT, ABS, INVERSE, SOFTPLUS, ELU, ERF, CLAMP, POWER, POSITIVE = range(11)
-"""Functions of one number, as torch has them; the last is 1 above 0, else 0."""
+"""Functions of one number, as in torch; the last is 1 above 0, else 0."""
 
 OWN = -1
 """The loss that is the program's output, in place of a number of ``dot_bias/loss.py``."""
@@ -79,8 +80,8 @@ class Dense(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a batch needs: values, what operations keep, gradients; the gradient of one input; statistics; transposed
-    weights; gradients of rows; what is left of their moments; outputs, ratings, gradients by output."""
+    """Scratch for a batch: values, values that operations keep, gradients; the gradient of one input; statistics;
+    transposed weights; gradients of rows; the remainder of their moments; outputs, ratings, gradients by output."""
 
     x: Array
     r: Array
@@ -96,7 +97,7 @@ class Scratch(NamedTuple):
 
 
 def scratch(tables: Tables, bs: int, places: int, widest: int, stats: int, turned: int) -> Scratch:
-    """Scratch for batches of ``bs``; ``places``: the strides of all values together."""
+    """Return scratch for batches of ``bs``. ``places``: the strides of all values together."""
     lanes, n = int(tables.heads[:, 4].max()), len(tables.heads)
     room = (bs + 15) // 16 * 16
     uses = max(int((tables.heads[:, 2] == place).sum()) for place in tables.heads[:, 2])
@@ -109,7 +110,7 @@ def scratch(tables: Tables, bs: int, places: int, widest: int, stats: int, turne
 
 @njit(nogil=True, **INNER)
 def mapped(kind: int, v: Real, p: Real, q: Real) -> Real:
-    """A function of one number."""
+    """Apply a function of one number."""
     if kind == EXP:
         return math.exp(v)
     if kind == LOG:
@@ -135,12 +136,12 @@ def mapped(kind: int, v: Real, p: Real, q: Real) -> Real:
 
 @njit(nogil=True, **INNER)
 def slope(kind: int, v: Real, y: Real, p: Real, q: Real) -> Real:
-    """The derivative of :func:`mapped` at ``v``, where it is ``y``."""
+    """Return the derivative of :func:`mapped` at ``v``, where its value is ``y``."""
     if kind == EXP:
         return y
     if kind == LOG:
         return np.float32(1) / v
-    if kind == SQRT:  # 0 at 0, as torch has it for a norm
+    if kind == SQRT:  # 0 at 0, as torch defines it for a norm
         return np.float32(0.5) / y if y > 0 else np.float32(0)
     if kind == ABS:
         return np.float32(v > 0) - np.float32(v < 0)
@@ -163,7 +164,8 @@ def slope(kind: int, v: Real, y: Real, p: Real, q: Real) -> Real:
 def by_number(
     x: Array, d: Array, o: int, wide: int, width: int, a: int, n: int, kind: int, p: Real, q: Real, back: bool
 ) -> None:
-    """A function of each number of ``n`` rows, from ``a`` on to ``o`` on in ``x``; or its gradient in ``d``."""
+    """Apply a function to each number of ``n`` rows, from ``a`` on to ``o`` on in ``x``; or compute its gradient in
+    ``d``."""
     for k in range(n):
         for j in range(k * wide, k * wide + width):
             if back:
@@ -174,7 +176,7 @@ def by_number(
 
 @njit(nogil=True, **INNER)
 def softmax(x: Array, d: Array, o: int, wide: int, width: int, a: int, n: int, group: int, back: bool) -> None:
-    """Of groups of columns that stand together, as :func:`by_number`."""
+    """Apply softmax to groups of adjacent columns, with arguments as in :func:`by_number`."""
     for k in range(n):
         for first in range(k * wide, k * wide + width, group):
             total = np.float32(0)
@@ -196,8 +198,8 @@ def softmax(x: Array, d: Array, o: int, wide: int, width: int, a: int, n: int, g
 
 @njit(nogil=True, **INNER)
 def over_rows(x: Array, o: int, wide: int, width: int, a: int, n: int, mean: Real) -> None:
-    """Each column of ``n`` rows from ``a`` on becomes its mean, or its sum, in all rows from ``o`` on. Its gradient is
-    the same of the gradient."""
+    """Set each column of ``n`` rows from ``o`` on to the mean, or the sum, of the rows from ``a`` on. The gradient is
+    the same function of the gradient."""
     for j in range(width):
         total = 0.0
         for k in range(n):
@@ -222,7 +224,7 @@ def forward(
     seed: int,
     step: int,
 ) -> None:
-    """One operation of a batch of ``n``."""
+    """Run one operation on a batch of ``n``."""
     kind, o, wide, width, a, stride, since, b, inputs, w, s, _, t, run, _, one = fields(plan, i)
     o, a, size = n * o, n * a, n * wide
     first, second = np.float32(numbers[i, 0]), np.float32(numbers[i, 1])
@@ -299,7 +301,8 @@ def backward(
     seed: int,
     step: int,
 ) -> None:
-    """Add what the gradient of an operation's output is to those of its inputs, and fill those of its parameters."""
+    """Add the contribution of an operation's output gradient to the gradients of its inputs, and fill those of its
+    parameters."""
     kind, o, wide, width, a, stride, since, b, inputs, w, s, turn, t, _, read, unit = fields(plan, i)
     o, a, size = n * o, n * a, n * wide
     first, second, same = np.float32(numbers[i, 0]), np.float32(numbers[i, 1]), np.float32(1)
@@ -379,10 +382,10 @@ def train(
     losses: Array,
     space: Scratch,
 ) -> None:
-    """Train as many consecutive batches of ``rows`` as there are ``losses``, the mean loss of each into them.
+    """Train as many consecutive batches of ``rows`` as there are ``losses``, which get the mean loss of each.
 
     ``codes`` int32 (tables, rows of the data). ``end`` int64 (4,): the stride of value 0; place, stride and column of
-    the output. ``schedule`` is what ``dot_bias/epoch.py`` makes of rates and momenta.
+    the output. ``schedule`` is computed by ``dot_bias/epoch.py`` from rates and momenta.
     """
     heads, w, ms, last, first, mask = tables.heads, tables.w, tables.ms, tables.last, tables.first, tables.mask
     times, past, fade = clock.clock, clock.past, clock.fade

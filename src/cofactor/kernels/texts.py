@@ -1,4 +1,4 @@
-"""Checks of many texts that lie end to end in one array of bytes."""
+"""Checks of many texts that are stored end to end in one array of bytes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True)
 def first_not_above(offsets: Array, data: Array, order: Array, lo: int, hi: int) -> int:
-    """The first place from ``lo`` on and below ``hi`` whose text is not above that of the place before; -1 where there
-    is none. ``order`` uint32 (n,): the text at each place (none: in the order in which they lie). Texts are compared
-    byte by byte, which for UTF-8 is the order of the letters. All texts must lie in ``data``."""
+    """Return the first position from ``lo`` on and below ``hi`` whose text is not above that of the position before; -1
+    if there is none.
+
+    ``order`` uint32 (n,): the text at each position (none: in storage order). Texts are compared byte by byte, which in
+    UTF-8 is the order of the letters. All texts must lie in ``data``.
+    """
     n = len(offsets) - 1
     for at in range(lo, hi):
         code = np.int64(order[at]) if len(order) else np.int64(at)

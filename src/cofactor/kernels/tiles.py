@@ -19,14 +19,14 @@ from cofactor.kernels.vectors import LANES
 
 Array = Any
 ROWS = 6
-"""Rows of a tile: with AVX2 twelve sums, two vectors and a scalar fill the registers, and hide the latency."""
+"""Rows of a tile: with AVX2, twelve sums, two vectors and a scalar fill the registers and hide the latency."""
 
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 _SPREAD = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
 
 
 def _tile(rows: int) -> Any:
-    """The intrinsic for so many rows."""
+    """Return the intrinsic for this number of rows."""
 
     def tile(
         typingctx: Any,
@@ -44,7 +44,7 @@ def _tile(rows: int) -> Any:
     ) -> Any:
         """``out[o + r * wide:][:16] = sum over c < n of a[i + r * down + c * along] * b[j + c * step:][:16]``.
 
-        Flat positions in float32 C arrays. Nothing is checked: the caller sees to the bounds.
+        Flat positions in float32 C arrays. Nothing is checked: the caller ensures the bounds.
         """
         if not all(isinstance(t, types.Array) and t.layout == "C" and t.dtype == types.float32 for t in (out, a, b)):
             return None
@@ -90,7 +90,7 @@ tile_of_one: Any = _tile(1)
 def _turn(typingctx: Any, a: Any, i: Any, step: Any, out: Any, o: Any, wide: Any) -> Any:
     """``out[o + c * wide + r] = a[i + r * step + c]`` for sixteen rows r and columns c.
 
-    Flat positions in float32 C arrays. Nothing is checked: the caller sees to the bounds.
+    Flat positions in float32 C arrays. Nothing is checked: the caller ensures the bounds.
     """
     if not all(isinstance(t, types.Array) and t.layout == "C" and t.dtype == types.float32 for t in (a, out)):
         return None
@@ -103,7 +103,7 @@ def _turn(typingctx: Any, a: Any, i: Any, step: Any, out: Any, o: Any, wide: Any
             return builder.bitcast(builder.gep(data, [place]), _VECTOR.as_pointer())
 
         rows = [builder.load(row(0, args[1], args[2], r), align=4) for r in range(LANES)]
-        for bit in (8, 4, 2, 1):  # what of row and column differs in one bit changes places
+        for bit in (8, 4, 2, 1):  # the parts of row and column that differ in one bit are exchanged
             first = [c if not c & bit else LANES + c - bit for c in range(LANES)]
             second = [c + bit if not c & bit else LANES + c for c in range(LANES)]
             masks = [ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask) for mask in (first, second)]

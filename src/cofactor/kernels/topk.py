@@ -1,8 +1,8 @@
 """The best n columns of every row of a block of scores, and the masks that keep columns out.
 
-A row is read once. A heap holds the best so far, its worst entry on top; 16 scores at a time are compared with that
-entry (vector instructions), and looked at one by one only where some score beats it. Ties go to the lower code. Scores
-that are -inf or NaN are never chosen. The kernels are serial and release the GIL: threads may share out the rows.
+A row is read once. A heap holds the best so far, with its worst entry on top. 16 scores at a time are compared with
+that entry (vector instructions), and examined one by one only if some score beats it. Ties go to the lower code. Scores
+that are -inf or NaN are never chosen. The kernels are serial and release the GIL, so threads may divide the rows.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def mask_columns(scores: Array, keep: Array) -> None:
 
 @njit(inline="always")
 def _below(a: float, a_code: int, b: float, b_code: int) -> bool:
-    """Whether entry a ranks after entry b."""
+    """Return whether entry a ranks after entry b."""
     return a < b or (a == b and a_code > b_code)
 
 
 @njit(inline="never")
 def sink(values: Array, codes: Array, size: int, value: float, code: Any) -> None:
-    """Put an entry in place of the top of the heap."""
+    """Replace the top of the heap by an entry."""
     at = 0
     while True:
         child = 2 * at + 1
@@ -60,7 +60,7 @@ def sink(values: Array, codes: Array, size: int, value: float, code: Any) -> Non
 
 @njit(inline="never")
 def _scan(scores: Array, r: int, start: int, stop: int, values: Array, codes: Array, worst: float) -> float:
-    """Put what beats the worst entry of the heap into it; the worst entry after that."""
+    """Put entries that beat the worst entry of the heap into it. Returns the new worst value."""
     for j in range(start, stop):
         if scores[r, j] > worst:
             sink(values, codes, len(codes), scores[r, j], j)
@@ -70,7 +70,7 @@ def _scan(scores: Array, r: int, start: int, stop: int, values: Array, codes: Ar
 
 @njit(cache=True, nogil=True)
 def select(scores: Array, codes: Array, values: Array) -> None:
-    """The best ``codes.shape[1]`` columns of each row, best first, into ``codes`` int32 and ``values`` float32.
+    """Write the best ``codes.shape[1]`` columns of each row, best first, into ``codes`` int32 and ``values`` float32.
 
     ``scores`` float32 (rows, columns), C-contiguous. Places for which there is no column get code -1 and value -inf.
     """
@@ -96,7 +96,7 @@ def select(scores: Array, codes: Array, values: Array) -> None:
 
 
 def topk(scores: Array, n: int) -> tuple[Array, Array]:
-    """(codes int32, values float32), both (rows, min(n, columns)), best first; see :func:`select`."""
+    """Return (codes int32, values float32), both (rows, min(n, columns)), best first; see :func:`select`."""
     scores = np.ascontiguousarray(scores, np.float32)
     shape = (scores.shape[0], min(n, scores.shape[1]))
     codes, values = np.empty(shape, np.int32), np.empty(shape, np.float32)

@@ -1,7 +1,7 @@
 """Transition counts between the items of ordered histories, scores of ordered histories, ranks of held-out items.
 
-Sequences are flat arrays: those of user ``u`` stand at ``starts[u]:starts[u + 1]``, oldest first. Every kernel writes
-the rows ``first`` to ``last`` of its output and nothing else, so the result does not depend on the number of threads.
+Sequences are flat arrays: those of user ``u`` are at ``starts[u]:starts[u + 1]``, oldest first. Every kernel writes the
+rows ``first`` to ``last`` of its output and nothing else, so the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def transition_rows(
     weight: Array,
     count: Array,
 ) -> None:
-    """Weighted counts of the items ``j`` that follow item ``i`` in a user's sequence (or, times ``backward``, precede
-    it), by ``row_scale[i] * column_scale[j]``: the largest of each row.
+    """Count, with weights, the items ``j`` that follow item ``i`` in a user's sequence (or, times ``backward``, precede
+    it), times ``row_scale[i] * column_scale[j]``, and keep the largest of each row.
 
-    Item ``i`` occurs at ``places[item_starts[i]:item_starts[i + 1]]`` of the flat sequences; the sequence of each of
-    these places reaches from ``lows`` to ``highs``. A pair ``d`` steps and ``t`` seconds apart counts
+    Item ``i`` occurs at the positions ``places[item_starts[i]:item_starts[i + 1]]`` of the flat sequences; the sequence
+    of each of these positions reaches from ``lows`` to ``highs``. A pair ``d`` steps and ``t`` seconds apart counts
     ``gap_weights[d] * (1 + t / time_unit) ** -time_power``. At most ``room[i + 1] - room[i]`` entries of a row are kept
     (ascending items; of equal ones at the edge the lowest), from ``room[i]`` on in ``near`` and ``weight``;
     ``count[i]`` says how many.
@@ -101,8 +101,8 @@ def transition_rows(
 
 @njit(cache=True, nogil=True)
 def step_weights(times: Array, decay: float, out: Array) -> None:
-    """``out[k]``: ``decay`` to the number of newer entries of one history, oldest first; entries of the same time
-    share the mean of their weights."""
+    """Set ``out[k]`` to ``decay`` to the power of the number of newer entries of one history, oldest first. Entries
+    with the same time share the mean of their weights."""
     n = len(times)
     w = 1.0
     end = n
@@ -123,9 +123,10 @@ def step_weights(times: Array, decay: float, out: Array) -> None:
 def history_weights(
     times: Array, values: Array, decay: float, slow_decay: float, share: float, fast: Array, slow: Array
 ) -> None:
-    """What each entry of one history (oldest first) counts: ``fast`` for transitions, ``slow`` for neighbours.
+    """Compute the weight of each entry of one history (oldest first): ``fast`` for transitions, ``slow`` for
+    neighbours.
 
-    Both sum to 1 before ``values`` (the weights of ratings) come in, and ``slow`` to ``share``.
+    ``fast`` sums to 1 and ``slow`` to ``share``, before they are multiplied by ``values`` (the weights of ratings).
     """
     n = len(times)
     step_weights(times, decay, fast)
@@ -141,7 +142,7 @@ def history_weights(
 
 @njit(cache=True, nogil=True)
 def add_history(items: Array, by: Array, indptr: Array, others: Array, weights: Array, out: Array) -> None:
-    """``out += by[k] * weights[items[k], :]``, for sparse rows."""
+    """Add ``by[k] * weights[items[k], :]`` to ``out``, for sparse rows."""
     for k in range(len(items)):
         x = np.float32(by[k])
         for e in range(indptr[items[k]], indptr[items[k] + 1]):
@@ -168,8 +169,8 @@ def score_rows(
     recent: Array,
     out: Array,
 ) -> None:
-    """``out[r]``: scores of every item for each ordered history: its transitions (``t_*``), its neighbours (``n_*``),
-    and ``recent`` popularity (n_items,)."""
+    """Set ``out[r]`` to the scores of every item for each ordered history: its transitions (``t_*``), its neighbours
+    (``n_*``), and ``recent`` popularity (n_items,)."""
     for r in range(first, last):
         lo, hi = starts[r], starts[r + 1]
         out[r] = recent
@@ -192,8 +193,8 @@ def touch_history(
     mark: Array,
     n: int,
 ) -> int:
-    """:func:`add_history`, which also lists the items that it adds to: from ``n`` on in ``touched``, each once
-    (``mark`` bool, those that are listed). Returns how many are listed now."""
+    """Do the same as :func:`add_history`, and also list the items that it adds to: from ``n`` on in ``touched``, each
+    once (``mark`` bool: those that are listed). Returns the new number of listed items."""
     for k in range(len(items)):
         x = np.float32(by[k])
         for e in range(indptr[items[k]], indptr[items[k] + 1]):
@@ -208,8 +209,8 @@ def touch_history(
 
 @njit(cache=True, nogil=True)
 def ahead_of(recent: Array, by_recent: Array, mine: float, t: int) -> int:
-    """How many items have more ``recent`` popularity than ``mine``, or as much and a code below ``t``; ``by_recent``:
-    the items by that order."""
+    """Return how many items have more ``recent`` popularity than ``mine``, or as much and a code below ``t``.
+    ``by_recent``: the items in that order."""
     lo, hi = 0, len(by_recent)
     while lo < hi:
         middle = (lo + hi) // 2
@@ -244,11 +245,11 @@ def target_ranks(
     by_recent: Array,
     out: Array,
 ) -> None:
-    """``out[q]``: the place of ``targets[q]`` among the items that ``users[q]`` has not, by the scores of
-    ``score_rows``; ties in favour of the lower code.
+    """Set ``out[q]`` to the rank of ``targets[q]`` among the items that ``users[q]`` does not have, by the scores of
+    ``score_rows``; ties go to the lower code.
 
-    Items to which the history adds nothing have their ``recent`` popularity, in whose order (``by_recent``) the place
-    is looked up: the work is that of the items to which something is added.
+    Items to which the history adds nothing have their ``recent`` popularity, in whose order (``by_recent``) the rank is
+    looked up. The work is therefore that of the items to which something is added.
     """
     s = recent.copy()
     mark = np.zeros(len(s), dtype=np.bool_)

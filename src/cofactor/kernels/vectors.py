@@ -1,4 +1,4 @@
-"""One operation that the compiler must not fail to vectorise: sixteen floats at a time, whatever may alias what.
+"""An operation that must be vectorised: sixteen floats at a time, whatever arrays may overlap.
 
 LLVM cannot know that two NumPy arrays do not overlap, and so leaves short loops that store into one while reading
 others as scalar code, ten times slower. The intrinsic here emits the vector instructions itself (LLVM splits them where
@@ -19,7 +19,7 @@ LANES = 16
 def _add_scaled(typingctx: Any, out: Any, o: Any, rows: Any, at: Any, factors: Any) -> Any:
     """``out[o:o + 16] += sum over j of factors[j] * rows[at[j]:at[j] + 16]``, flat positions in float32 C arrays.
 
-    ``at`` and ``factors`` are tuples of one length, integers and float32. Nothing is checked: the caller sees to the
+    ``at`` and ``factors`` are tuples of one length, integers and float32. Nothing is checked: the caller ensures the
     bounds.
     """
     fit = all(isinstance(t, types.Array) and t.layout == "C" and t.dtype == types.float32 for t in (out, rows))

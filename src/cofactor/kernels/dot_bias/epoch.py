@@ -43,18 +43,19 @@ Array = NDArray[Any]
 Real = Any
 
 GONE = 1e-7
-"""A column of ``past`` whose momenta have shrunk to this changes no more."""
+"""A column of ``past`` whose momenta have shrunk to this no longer changes."""
 FAINT = 1e-60
-"""A decay since the flush below this calls for the next flush."""
+"""When the decay since the flush falls below this, the next flush is due."""
 
 
 AHEAD = 8
-"""How many ratings ahead the rows of a stratum are asked for."""
+"""How many ratings ahead the rows of a stratum are prefetched."""
 
 
 @njit(nogil=True, **INNER)
 def unpacked(word: Any, base: Any) -> Any:
-    """Row of the user, row of the item and rating of one word (kernels/dot_bias_strata.py packs them)."""
+    """Return the row of the user, the row of the item and the rating of one word (kernels/dot_bias/strata.py packs
+    them)."""
     rating = np.int32(word >> np.uint64(32)).view(np.float32)
     return (
         np.int32(word & np.uint64(0xFFFF)) + base[0],
@@ -76,8 +77,8 @@ def _ask(words: Array, at: int, base: Any, w: Array, ms: Array) -> None:
 
 
 def schedule(lr: Array, mom: Array, wd: float, b2: float, t: int) -> Array:
-    """float64 (4, n), of the steps after step ``t`` (1 is the first ever): momentum, rate over its bias correction,
-    root of that of v, decay."""
+    """Return float64 (4, n) for the steps after step ``t`` (1 is the first ever): momentum, rate divided by its bias
+    correction, root of that of v, decay."""
     steps, lr, mom = t + 1.0 + np.arange(len(lr)), np.asarray(lr, np.float64), np.asarray(mom, np.float64)
     decay = 1 - lr * wd
     decay[np.abs(decay) < 1e-30] = 1e-30
@@ -121,7 +122,7 @@ def settle_all(
     tiny: Real,
     lanes: int,
 ) -> None:
-    """Bring the rows from ``lo`` to ``hi`` up to step ``now``, and their clock back to 0."""
+    """Bring the rows from ``lo`` to ``hi`` up to step ``now``, and reset their clock to 0."""
     for row in range(lo, hi):
         then = last[row]
         last[row] = 0
@@ -135,7 +136,7 @@ def settle_all(
 
 @njit(nogil=True, **INNER)
 def begin(past: Array, clock: Array) -> None:
-    """A new ``past``, when every row is up to date."""
+    """Start a new ``past``, when every row is up to date."""
     clock[1] = 0
     clock[2] = 0
     past[0, 0] = 1.0
@@ -147,7 +148,7 @@ def begin(past: Array, clock: Array) -> None:
 
 @njit(nogil=True, **INNER)
 def is_full(past: Array, clock: Array) -> bool:
-    """Whether the next step must begin a new ``past``."""
+    """Return whether the next step must start a new ``past``."""
     return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
 
 
@@ -163,7 +164,7 @@ def flush(
     eps: float,
     lanes: int,
 ) -> None:
-    """Bring every row up to date and begin a new ``past``."""
+    """Bring every row up to date and start a new ``past``."""
     if clock[1] > 0:
         now, tiny = int(clock[1]), np.float32(eps)
         settle_all(0, n_users, 0, now, past, fade, w, ms, last, mask, tiny, lanes)
@@ -172,7 +173,8 @@ def flush(
 
 
 def scratch(bs: int, lanes: int) -> Any:
-    """What one batch needs: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``, gradients."""
+    """Return scratch for one batch: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``,
+    gradients."""
     room = (bs + 15) // 16 * 16
     return (
         np.zeros(room, np.float32),
@@ -215,11 +217,11 @@ def batch(
     space: Any,
     lanes: int,
 ) -> Real:
-    """Train ``bs`` ratings of a batch of ``whole`` as step ``now`` (since the flush): their rows of the table and their
-    values stand in ``space``.
+    """Train ``bs`` ratings of a batch of ``whole`` as step ``now`` (since the flush). Their table rows and values are
+    in ``space``.
 
-    ``so_far`` is the decay before this step. Of a stratum ``words`` are the ratings, these from ``start`` on, and
-    ``base`` its first rows. Gives their share of the mean loss of the batch.
+    ``so_far`` is the decay before this step. For a stratum, ``words`` are the ratings, these from ``start`` on, and
+    ``base`` its first rows. Returns their share of the mean loss of the batch.
     """
     z, y, e, row, at, left, keep, g = space
     tiny = np.float32(eps)
@@ -301,11 +303,11 @@ def train(
     lanes: int,
     space: Any,
 ) -> int:
-    """Train as many consecutive batches of ratings as there are ``losses``, the loss of each into them.
+    """Train as many consecutive batches of ratings as there are ``losses``, which get the loss of each.
 
-    ``plan`` is what :func:`schedule` makes. ``first`` is scratch: where in the batch a row is first met, which is where
-    its gradient gathers (``at``). ``space`` is what :func:`scratch` makes: outside, since code that allocates takes
-    long to compile. Returns how many were trained: fewer where a flush is due first.
+    ``plan`` comes from :func:`schedule`. ``first`` is scratch: where in the batch a row first occurs, which is where
+    its gradient is gathered (``at``). ``space`` comes from :func:`scratch`; it is allocated outside, since code that
+    allocates takes long to compile. Returns the number of batches trained: fewer if a flush is due first.
     """
     bs = len(rows) // len(losses)
     y, row = space[1], space[3]

@@ -25,16 +25,16 @@ Real = Any
 MSE, MAE, HUBER, BCE = 0, 1, 2, 3
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 LEAN: Any = {"fastmath": FAST, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
-"""Options of a kernel that allocates nothing and that no C code calls: it compiles sooner."""
+"""Options of a kernel that allocates nothing and that no C code calls: it compiles faster."""
 INNER: Any = LEAN | {"no_cpython_wrapper": True}
-"""Options of a function that kernels alone call. ``inline="always"`` would copy its code in numba's own form, which
+"""Options of a function that only kernels call. ``inline="always"`` would copy its code in numba's own form, which
 takes longer to compile than the function itself."""
 
 
 @_intrinsic
 def sigmoid(typingctx: Any, x: Any) -> Any:
     """1 / (1 + exp(-x)) in float32 by a polynomial (error of exp 2e-7) and without calls, so that loops vectorise. NaN
-    stays NaN. Spelled out, since plain numba takes a quarter of a second to compile it."""
+    stays NaN. It is written as instructions, since plain numba takes a quarter of a second to compile it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def add(a: Any, b: Any) -> Any:
@@ -68,9 +68,12 @@ def _single(x: float) -> Any:
 def _by_error(
     typingctx: Any, z: Any, y: Any, e: Any, n: Any, loss: Any, scale: Any, lo: Any, width: Any, ranged: Any
 ) -> Any:
-    """Of outputs ``z``, or of their sigmoids in a range, and ratings ``y``: the sum of the losses; ``e`` becomes the
-    gradient times ``scale``. Sixteen at a time: the arrays have room for a multiple of that, and what lies beyond ``n``
-    does not count. Spelled out, since plain numba compiles it ten times as long. NaN stays NaN."""
+    """Return the sum of the losses of outputs ``z``, or of their sigmoids in a range, against ratings ``y``; ``e``
+    becomes the gradient times ``scale``.
+
+    Sixteen are computed at a time: the arrays have room for a multiple of 16, and values beyond ``n`` do not count. It
+    is written as instructions, since plain numba takes ten times as long to compile it. NaN stays NaN.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         w = _Columns(context, builder, signature, args)
@@ -124,8 +127,8 @@ def _by_error(
 
 @njit(nogil=True, **INNER)
 def batch_loss(z: Array, y: Array, e: Array, n: int, whole: int, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
-    """The share of the first ``n`` in the mean loss of a batch of ``whole``; ``e`` becomes its gradient by ``z``. The
-    arrays have room for a multiple of 16."""
+    """Return the share of the first ``n`` in the mean loss of a batch of ``whole``; ``e`` becomes its gradient by
+    ``z``. The arrays have room for a multiple of 16."""
     width, scale = np.float32(hi - lo), np.float32(1.0 / whole)
     if loss != BCE:
         return float(_by_error(z, y, e, n, loss, scale, np.float32(lo), width, ranged)) / whole

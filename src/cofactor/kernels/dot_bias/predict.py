@@ -28,7 +28,7 @@ def predict(
     out: Array,
     lanes: int,
 ) -> None:
-    """Predictions of pairs into ``out`` float32 (n,). Code -1 takes its side of ``unknown`` (2, stride)."""
+    """Write predictions of pairs into ``out`` float32 (n,). Code -1 uses its side of ``unknown`` (2, stride)."""
     low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(users)):
         out[n] = dot_of_known(u_w, np.int64(users[n]), i_w, np.int64(items[n]), unknown, lanes)
@@ -39,7 +39,7 @@ def predict(
 
 @njit(cache=True, nogil=True, **LEAN)
 def squash(z: Array, lo: Real, hi: Real) -> None:
-    """``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
+    """Apply ``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
     low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(z)):
         z[n] = low + width * sigmoid(z[n])

@@ -1,12 +1,12 @@
-"""An epoch of dot-bias in strata: blocks of users by blocks of items, of which those in a round share no row.
+"""An epoch of dot-bias in strata: blocks of users by blocks of items. The strata of a round have no rows in common.
 
-A batch takes its share from every stratum of the round, and their rows have nothing to do with one another. So each
-stratum may be trained by itself, at the same time as the others, and the weights are those of the batches in turn.
+A batch takes a share of every stratum of the round, and the rows of these shares are disjoint. Each stratum can
+therefore be trained separately, at the same time as the others, and the weights are those of the batches in sequence.
 
-A rating is kept as one number: the user, the item (both counted from the first of their blocks) and a mark, each from
-its bit of ``shifts`` on. The mark is the place of the rating in ``levels``, in a uint32; or, where that does not fit,
-the bits of the float32, in a uint64 with the shifts 0, 16 and 32 (a word). For an epoch a stratum is shuffled into
-words.
+A rating is stored as one number: the user and the item (both counted from the first of their blocks) and a mark, each
+starting at its bit of ``shifts``. The mark is the position of the rating in ``levels``, in a uint32. If that does not
+fit, it is the bits of the float32, in a uint64 with the shifts 0, 16 and 32 (a word). For an epoch, a stratum is
+shuffled into words.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Real = Any
 
 @njit(cache=True, nogil=True)
 def coded(bits: Array, marks: Array, levels: Array) -> int:
-    """``marks`` (uint8) of uint32 ``bits``: their places in ``levels``, which is filled (256 at most). How many there
-    are, or -1 where they are more."""
+    """Set ``marks`` (uint8) of uint32 ``bits`` to their positions in ``levels``, which is filled (256 at most). Returns
+    the number of levels, or -1 if there are more."""
     slots = np.full(1024, -1, np.int16)
     n = 0
     for r in range(len(bits)):
@@ -56,7 +56,7 @@ def group(
     starts: Array,
     out: Array,
 ) -> None:
-    """The ratings by stratum (user block times item blocks plus item block), in their order, into ``out``.
+    """Write the ratings by stratum (user block times item blocks plus item block), in their order, into ``out``.
 
     ``starts`` int64 (strata + 1,) becomes where each stratum begins.
     """
@@ -77,9 +77,9 @@ def group(
 
 @njit(cache=True, nogil=True)
 def shuffled(packed: Array, shifts: Any, levels: Array | None, key: Any, upto: int) -> Array:
-    """The ratings of a stratum as words. The first ``upto`` are in the order that ``key`` (uint64) gives.
+    """Return the ratings of a stratum as words. The first ``upto`` are in the order that ``key`` (uint64) gives.
 
-    Fisher & Yates from the front, numbers from SplitMix64 (Steele, Lea & Flood, 2014).
+    Fisher & Yates from the front, with numbers from SplitMix64 (Steele, Lea & Flood, 2014).
     """
     n = len(packed)
     words = np.empty(n, np.uint64)
@@ -127,9 +127,9 @@ def train_stratum(
 ) -> None:
     """Train a stratum for a round: of its ``words``, step t of T takes those from n t / T to n (t + 1) / T.
 
-    ``whole`` int64 (T,) counts the ratings of the batches, all strata together; ``losses`` (T,) gets this one's share.
-    ``user_rows`` and ``item_rows`` are the (first, last) of its rows of ``w``, up to date before and after, and nobody
-    else's meanwhile. ``space`` is scratch for a step (``epoch.scratch``).
+    ``whole`` int64 (T,) counts the ratings of the batches over all strata; ``losses`` (T,) gets this stratum's share.
+    ``user_rows`` and ``item_rows`` are the (first, last) of its rows of ``w``, which are up to date before and after,
+    and which no other thread uses meanwhile. ``space`` is scratch for a step (``epoch.scratch``).
     """
     n, steps = len(words), len(whole)
     past, clock = np.empty((5, min(steps, len(fade) - 1) + 1)), np.zeros(3, np.int64)

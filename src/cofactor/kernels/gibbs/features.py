@@ -1,6 +1,7 @@
-"""Gibbs for the regression that gives each row its prior mean: side features, and the set of what a row rated.
+"""Gibbs sampling of the regression that gives each row its prior mean: from side features, and from the set of rated
+items.
 
-Rows have ``width`` targets at once (the factors and the bias), independent of each other, one to a SIMD lane.
+Rows have ``width`` targets at once (the factors and the bias), independent of each other, one in each SIMD lane.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ def draw_weights(
     weights: Array,
     left: Array,
 ) -> None:
-    """One pass over the columns of a sparse design; each column's weights are drawn given all the others.
+    """Make one pass over the columns of a sparse design. Each column's weights are drawn given all the others.
 
-    The design by columns: ``indptr``, ``rows``, ``values``; ``squares`` the sum of squares of each column. ``left``
-    (n_rows, width) is what the present weights leave unexplained and is kept so. ``prior_precision`` (n_blocks, width),
-    ``block`` the block of each column. float32 except ``indptr``.
+    The design by columns: ``indptr``, ``rows``, ``values``; ``squares``: the sum of squares of each column. ``left``
+    (n_rows, width) is the residual of the present weights, and is kept up to date. ``prior_precision`` (n_blocks,
+    width); ``block``: the block of each column. float32 except ``indptr``.
     """
     n_columns, width = weights.shape
     total = np.empty(width, np.float32)

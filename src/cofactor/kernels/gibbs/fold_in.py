@@ -1,4 +1,4 @@
-"""What folding in reads of the kept samples, which lie side by side in the row of an item: each row is read once."""
+"""Fold-in from the kept samples, which lie side by side in the row of an item, so that each row is read once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_samples(factors: Array, biases: Array, items: Array, out: Array) -> None:
-    """``out`` float32 (count, n, k + 1): vector and bias of each of the ``items`` (n,) in each sample.
+    """Fill ``out`` float32 (count, n, k + 1) with the vector and bias of each of the ``items`` (n,) in each sample.
 
     ``factors`` is (rows, at least count * k), ``biases`` (rows, at least count).
     """
@@ -31,7 +31,7 @@ def gather_samples(factors: Array, biases: Array, items: Array, out: Array) -> N
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sum_rows(table: Array, rows: Array, out: Array) -> None:
-    """``out`` float32 (width,): the sum of these rows' first ``width`` columns."""
+    """Fill ``out`` float32 (width,) with the sum of these rows' first ``width`` columns."""
     out[:] = 0.0
     for j in range(len(rows)):
         row = table[rows[j]]
@@ -56,15 +56,15 @@ def draw_user(
     draw: Array,
     mean: Array,
 ) -> float:
-    """Rounds of Gibbs sampling for one user in each of ``count`` samples: the vector with its bias, then the size of
-    the user's noise. ``draw`` and ``mean`` (count, k + 1) get the vectors of the last round, ``weight`` (count, n) the
-    precision of each rating in it, ``size`` (count,), which holds the first, the last size; returns the expected size,
-    or 0 after a single round.
+    """Run rounds of Gibbs sampling for one user in each of ``count`` samples: the vector with its bias, then the size
+    of the user's noise. ``draw`` and ``mean`` (count, k + 1) get the vectors of the last round, ``weight`` (count, n)
+    the precision of each rating in it, ``size`` (count,), which holds the first, the last size; returns the expected
+    size, or 0 after a single round.
 
     ``table`` (count, n, k + 1): vector and bias of each rated item; ``target`` (n,): ratings; ``usual`` (count, n): the
-    variance of the noise of each item; ``passing``: that of drift. All chance comes in: ``vectors`` (rounds, count,
-    k + 1) and ``drifts`` (rounds - 1, count, n) standard normal, ``chances`` (rounds - 1, count) gamma with the shape
-    ``(noise_df + n) / 2``. All float32 but for single numbers.
+    variance of the noise of each item; ``passing``: that of drift. All random numbers are arguments: ``vectors``
+    (rounds, count, k + 1) and ``drifts`` (rounds - 1, count, n) standard normal, ``chances`` (rounds - 1, count) gamma
+    with the shape ``(noise_df + n) / 2``. All float32 except single numbers.
     """
     count, n, width = table.shape
     rounds = len(vectors)

@@ -1,4 +1,4 @@
-"""A user's ridge regression in each kept sample, solved again without each of its rows by a change of rank one."""
+"""Solve a user's ridge regression in each kept sample again without each of its rows, by a rank-one change."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FAST = {"reassoc", "contract", "nsz"}
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def invert(matrix: Array, out: Array) -> None:
-    """``out`` becomes the inverse of a symmetric positive definite matrix, of which the lower half is read, and takes
-    its Cholesky factor."""
+    """Set ``out`` to the inverse of a symmetric positive definite matrix, whose lower half is read and then holds its
+    Cholesky factor."""
     d = len(matrix)
     for j in range(d):
         for p in range(j):
@@ -56,7 +56,7 @@ def _add_rows(factors: Array, rows: Array, out: Array) -> None:
 
 @njit(fastmath=FAST, error_model="numpy")
 def _products(left: Array, rows: Array, n: int, out: Array) -> None:
-    """``out[b]``, for b up to ``n``: the dot product of ``left`` and ``rows[b]``, four at a time."""
+    """Set ``out[b]``, for b up to ``n``, to the dot product of ``left`` and ``rows[b]``, four at a time."""
     whole = n // 4 * 4
     for b in range(0, whole, 4):
         r0, r1, r2, r3 = rows[b], rows[b + 1], rows[b + 2], rows[b + 3]
@@ -89,13 +89,13 @@ def leave_out(
     goals: Array,
     out: Array,
 ) -> None:
-    """``out`` float64 (len(goals), 1 + len(positions)): the scores of items, averaged over the samples, with all rows,
-    then without each of the rows at ``positions``.
+    """Fill ``out`` float64 (len(goals), 1 + len(positions)) with the scores of items, averaged over the samples, with
+    all rows, then without each of the rows at ``positions``.
 
     ``table`` float32 (count, n, k + 1): vector and bias of each row; ``target`` float32 (n,); ``weight`` float32
     (count, n); the prior's ``precision`` and ``centre`` float32 (count, k + 1). Without row ``positions[p]`` its centre
-    is ``rest - share * said[p]``, float32 (count, k + 1) and (len(positions), count * (k + 1)), or ``rest`` where
-    ``said`` has no rows. ``goals`` float32 (items, count * k): the items' vectors.
+    is ``rest - share * said[p]``, float32 (count, k + 1) and (len(positions), count * (k + 1)), or ``rest`` if ``said``
+    has no rows. ``goals`` float32 (items, count * k): the items' vectors.
     """
     count, n, width = table.shape
     k, n_goals, n_left = width - 1, len(goals), len(positions)

@@ -1,4 +1,4 @@
-"""Ordered probit: a rating says between which cuts a latent value lies (Albert & Chib 1993)."""
+"""Ordered probit: a rating tells between which cuts a latent value lies (Albert & Chib 1993)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cuts_loglik(level: Array, fit: Array, variance: Array, cuts: Array) -> float:
-    """Log-likelihood of the levels: row ``n`` has the latent mean ``fit[n]`` and ``variance[n]``.
+    """Return the log-likelihood of the levels. Row ``n`` has the latent mean ``fit[n]`` and ``variance[n]``.
 
     Level ``l`` lies between ``cuts[l]`` and ``cuts[l + 1]``; the outermost cuts are infinite.
     """
@@ -30,7 +30,7 @@ def cuts_loglik(level: Array, fit: Array, variance: Array, cuts: Array) -> float
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def draw_latent(level: Array, fit: Array, variance: Array, cuts: Array, uniform: Array, latent: Array) -> None:
-    """Draw each latent value from its normal, cut to the interval of its level, by inversion of ``uniform``."""
+    """Draw each latent value from its normal, truncated to the interval of its level, by inversion of ``uniform``."""
     for n in range(len(level)):
         sd = math.sqrt(variance[n])
         a, b = (cuts[level[n]] - fit[n]) / sd, (cuts[level[n] + 1] - fit[n]) / sd
@@ -45,7 +45,7 @@ def draw_latent(level: Array, fit: Array, variance: Array, cuts: Array, uniform:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _between(a: float, b: float) -> float:
-    """The chance that a standard normal lies between ``a`` and ``b``, in the tail where it is exact."""
+    """Return the probability that a standard normal lies between ``a`` and ``b``, in the tail where it is exact."""
     if a > 0.0:
         a, b = -b, -a
     return 0.5 * (math.erfc(-b * 0.7071067811865476) - math.erfc(-a * 0.7071067811865476))
@@ -53,7 +53,7 @@ def _between(a: float, b: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _quantile(p: float) -> float:
-    """The normal quantile, to a relative error of 1.2e-9 (rational approximation by Acklam)."""
+    """Return the normal quantile, to a relative error of 1.2e-9 (rational approximation by Acklam)."""
     q = min(p, 1.0 - p)
     if q > 0.02425:
         x = p - 0.5

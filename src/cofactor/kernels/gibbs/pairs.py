@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 def pair_dots(left: Array, right: Array, users: Array, items: Array, width: int, out: Array) -> None:
-    """The dot product of the first ``width`` columns for each pair. Code -1 is the last row."""
+    """Compute the dot product of the first ``width`` columns for each pair. Code -1 is the last row."""
     for n in range(len(users)):
         a, b = left[users[n]], right[items[n]]
         total = np.float32(0.0)
@@ -34,7 +34,7 @@ def pair_variances(
     k: int,
     out: Array,
 ) -> None:
-    """The variance over ``count`` samples of factors times factors plus biases, for each pair."""
+    """Compute the variance over ``count`` samples of factors times factors plus biases, for each pair."""
     for n in range(len(users)):
         u, i = users[n], items[n]
         mean, squares = 0.0, 0.0

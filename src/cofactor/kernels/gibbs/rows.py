@@ -1,7 +1,8 @@
 """Block Gibbs for the rows of one side of a factorisation: every row's vector and bias drawn together.
 
 A table has ``k`` factors and a bias in its last column. Given the other side, the rows are independent normals. Sixteen
-rows at a time go through the Cholesky factorisation side by side, one to a SIMD lane. All chance comes in as ``noise``.
+rows at a time go through the Cholesky factorisation side by side, one in each SIMD lane. All random numbers come in as
+``noise``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 LANES = 16
 CHUNK = 256
 STRIDE = 32
-"""Sums of products run in vectors of this many numbers, without a rest that would go one by one."""
+"""Sums of products run in vectors of this many numbers, without a remainder."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -77,9 +78,10 @@ def draw_rows(
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _gather(cols: Array, target: Array, other: Array, col_root: Array, lo: int, n: int, buffer: Array) -> int:
-    """Rows of ``other``, then 1, then the target less the other's bias: columns of ``buffer``, times ``col_root``.
+    """Write rows of ``other``, then 1, then the target minus the other's bias, as columns of ``buffer``, times
+    ``col_root``.
 
-    Zeros fill up to a multiple of ``STRIDE`` columns, which is the number of columns given back.
+    Zeros fill up to a multiple of ``STRIDE`` columns, which is the returned number of columns.
     """
     k = other.shape[1] - 1
     for j in range(n):
@@ -96,7 +98,7 @@ def _gather(cols: Array, target: Array, other: Array, col_root: Array, lo: int, 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _add_products(buffer: Array, n: int, weight: float, gram: Array, rhs: Array, lane: int) -> None:
-    """Products of all pairs of rows of ``buffer``, four at a time, which share their loads."""
+    """Add the products of all pairs of rows of ``buffer``, four at a time, so that they share their loads."""
     width = rhs.shape[0]
     sums = np.empty(width + 4, np.float32)
     for b in range(width):
@@ -149,7 +151,7 @@ def _back(gram: Array, values: Array) -> None:
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def residuals(indptr: Array, cols: Array, target: Array, rows: Array, other: Array, out: Array) -> None:
-    """``out`` (nnz,) = target less the model, for CSR entries."""
+    """Set ``out`` (nnz,) to the target minus the model, for CSR entries."""
     n_rows, width = rows.shape
     k = width - 1
     for r in range(n_rows):
@@ -165,7 +167,7 @@ def residuals(indptr: Array, cols: Array, target: Array, rows: Array, other: Arr
 def weighted_squares(
     indptr: Array, cols: Array, errors: Array, row_weight: Array, col_weight: Array, by_row: Array, by_col: Array
 ) -> None:
-    """Per row the sum of ``col_weight * error ** 2``, per column that of ``row_weight * error ** 2`` (both float64)."""
+    """Sum ``col_weight * error ** 2`` for each row, and ``row_weight * error ** 2`` for each column (both float64)."""
     by_col[:] = 0.0
     for r in range(len(indptr) - 1):
         total = 0.0

@@ -1,8 +1,8 @@
 """Mean-reverting Gaussian processes in time (Ornstein-Uhlenbeck), one for each user or item.
 
-Rows stand by user, then by time. ``keep[place[n]]`` is how much of the process lasts from the row before row ``n``:
-exp(-gap / scale), 1 for the same second and 0 for a user's first row, so that one loop goes over all users. A Kalman
-filter goes forwards, the draw backwards.
+Rows are ordered by user, then by time. ``keep[place[n]]`` is how much of the process remains from the row before row
+``n``: exp(-gap / scale), 1 for the same second and 0 for a user's first row, so that one loop covers all users. A
+Kalman filter runs forwards, and the draw runs backwards.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 LANES = 16
-"""Candidates whose likelihoods are computed side by side, one to a SIMD lane."""
+"""Number of candidates whose likelihoods are computed side by side, one in each SIMD lane."""
 PIECE = 32
-"""Rows after which logarithms are taken."""
+"""Number of rows after which logarithms are taken."""
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
@@ -32,11 +32,12 @@ def drift_logliks(
     bias_precision: Array,
     out: Array,
 ) -> None:
-    """Log-likelihoods of ``LANES`` candidates, with process and each user's bias integrated out (constants left out).
+    """Compute log-likelihoods of ``LANES`` candidates, with the process and each user's bias integrated out (constants
+    are left out).
 
-    ``keep`` float32 (n_gaps, LANES), its last row 0; ``variance`` of the process and ``noise_factor``, by which noise
-    variances are multiplied, float32 (LANES,); ``bias_precision`` float32 (LANES,): of the biases' prior around 0;
-    ``out`` float64.
+    ``keep`` float32 (n_gaps, LANES), its last row 0; ``variance`` of the process, and ``noise_factor``, which
+    multiplies the noise variances, float32 (LANES,); ``bias_precision`` float32 (LANES,): of the biases' prior around
+    0; ``out`` float64.
     """
     mean, of_one, spread = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
     ones, both = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
@@ -89,10 +90,10 @@ def draw_drift(
     bias_mean: Array,
     bias: Array,
 ) -> None:
-    """Draw ``drift``, and with it the ``bias`` of each user that has rows, given ``errors``, which both are part of.
+    """Draw ``drift``, and with it the ``bias`` of each user with rows, given ``errors``, which contain both.
 
     ``mean`` and ``bias_mean`` become the posterior means. ``keep`` float32 (n_gaps,), the last of it 0; ``noise`` and
-    ``bias_noise`` standard normal; ``room`` (2, n_rows) for what the filter finds.
+    ``bias_noise`` standard normal; ``room`` (2, n_rows): a buffer for the filter.
     """
     begins, first, user = len(keep) - 1, 0, 0
     spread, of_one = room
@@ -143,7 +144,7 @@ def drift_at(
     """Add the drift of ``users`` at the times ``when`` to ``out``, and its variance to ``spread``.
 
     Known rows (distinct times, ascending for each user) have the drift ``mean`` with the variance ``open_variance``;
-    between them it is bridged, outside it decays. A user of -1 has a drift of 0.
+    between them it is interpolated, outside it decays. A user of -1 has a drift of 0.
     """
     for q in range(len(users)):
         before, after, m_before, m_after = 0.0, 0.0, 0.0, 0.0

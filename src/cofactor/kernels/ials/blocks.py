@@ -4,10 +4,11 @@ A row (a user, or an item) with factors ``x`` minimises, the other side's factor
 
     sum over its entries of  |weight| * (1 - x.y)²   +   sum over all of the other side of  (x.y)²   +   ridge * |x|²
 
-where an entry of negative weight (a dislike) has 0 in the place of 1.
+where an entry of negative weight (a dislike) has 0 in place of 1.
 
-One Newton step in each block of ``width`` factors in turn; with one block that is the exact minimum. Tables of factors
-are float32 with a multiple of 16 columns (the spare ones zero), so that every inner loop is one vector long.
+The method is one Newton step in each block of ``width`` factors in turn; with one block that is the exact minimum.
+Tables of factors are float32 with a multiple of 16 columns (the spare ones zero), so that every inner loop is one
+vector long.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def solve_rows(
     factors: Array,
     losses: Array,
 ) -> None:
-    """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets what is left.
+    """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets the remaining loss.
 
     ``gram`` is ``other.T @ other``; ``ridge`` float32 (n,), above zero; ``width`` a multiple of 16 that divides k.
     """
@@ -55,7 +56,7 @@ def solve_rows(
         lo, n = indptr[row], indptr[row + 1] - indptr[row]
         x = factors[row]
         if width == k:
-            x[:] = 0.0  # one block: the minimum is found wherever it starts
+            x[:] = 0.0  # one block: the minimum is found from any start
             guess[:n] = 0.0
         else:
             for j in range(n):
@@ -94,8 +95,8 @@ def dot(a: Array, b: Array) -> Any:
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def add_products(hessian: Array, y: Array, left: int, indices: Array, weights: Array, at: int, end: int) -> None:
-    """Add the weighted outer products of four rows of ``y`` (fewer before ``end``); the upper half and what shares its
-    vectors."""
+    """Add the weighted outer products of four rows of ``y`` (fewer before ``end``): the upper half, and whatever shares
+    its vectors."""
     width, k = len(hessian), y.shape[1]
     b, c, d = min(at + 1, end - 1), min(at + 2, end - 1), min(at + 3, end - 1)
     none = np.float32(0.0)
@@ -111,9 +112,10 @@ def add_products(hessian: Array, y: Array, left: int, indices: Array, weights: A
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def solve(matrix: Array, x: Array) -> None:
-    """Cholesky in place: ``x`` is the right side and becomes the solution; the upper half of ``matrix`` is used up.
+    """Solve by Cholesky in place: ``x`` is the right side and becomes the solution; the upper half of ``matrix`` is
+    overwritten.
 
-    Their length is a multiple of 16. What lies left of the diagonal is garbage that is never read.
+    Their length is a multiple of 16. Values to the left of the diagonal are garbage that is never read.
     """
     d = len(x)
     for j in range(d):

@@ -1,9 +1,9 @@
-"""Implicit alternating least squares by a few steps of conjugate gradients a row (Takács, Pilászy & Tikk 2011).
+"""Implicit alternating least squares by a few steps of conjugate gradients per row (Takács, Pilászy & Tikk 2011).
 
 The problem of a row is that of ``kernels/ials/blocks.py``. Its matrix ``gram + ridge + sum of weight * y y'`` is never
-made: a step multiplies by it, going over the row's entries once. Both tables of factors stand in the basis of the
-eigenvectors of ``gram``, so that its part is a diagonal; and the steps are preconditioned by that diagonal. Much less
-work than a solve, and as good over the sweeps, since each begins where the last one ended.
+formed: a step multiplies by it in one pass over the row's entries. Both tables of factors are in the basis of the
+eigenvectors of ``gram``, so that its part is diagonal, and that diagonal preconditions the steps. This is much less
+work than a solve, and as good over the sweeps, since each starts from the last one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def improve_rows(
     factors: Array,
     losses: Array,
 ) -> None:
-    """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets what is left.
+    """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets the remaining loss.
 
     ``spectrum`` float32 (k,): the diagonal ``other.T @ other``; ``ridge`` float32 (n,), above zero; k a multiple of 16.
     """
@@ -109,7 +109,7 @@ def add(out: Array, step: Any, b: Array) -> None:
 
 @njit(cache=True, nogil=True)
 def pull(weight: Any, target: Any, score: Any) -> Any:
-    """``|weight| * (target - score)``, with 0 for the target where the weight is negative."""
+    """Return ``|weight| * (target - score)``, with 0 for the target if the weight is negative."""
     return weight * (target - score) if weight > 0.0 else weight * score
 
 
@@ -117,8 +117,8 @@ def pull(weight: Any, target: Any, score: Any) -> Any:
 def over_entries(
     lo: int, hi: int, indices: Array, weights: Array, other: Array, x: Array, dots: Array, target: Any, out: Array
 ) -> None:
-    """``dots[j] = x.y`` for the entries from ``lo`` to ``hi``, and ``out += |weight| * (target - x.y) * y``; the target
-    of entries of negative weight is 0."""
+    """Set ``dots[j] = x.y`` for the entries from ``lo`` to ``hi``, and ``out += |weight| * (target - x.y) * y``; the
+    target of entries of negative weight is 0."""
     k = len(x)
     none = np.float32(0.0)
     for at in range(lo, hi, 4):
