@@ -634,11 +634,11 @@ REFUSED = {
     ),
     "a day without a year": (
         pairs("user,item,rating,date", lambda u, i, v, t: [u, i, v, when(t, "%d-%b")]),
-        "no times that can be read",
+        "holds no readable times",
     ),
     "a zone of several": (
         pairs("user,item,rating,time", lambda u, i, v, t: [u, i, v, when(t, HOURS) + " IST"]),
-        "no times that can be read",
+        "holds no readable times",
     ),
     "another table below": (
         pairs("user,item,rating", lambda u, i, v, t: [u, i, v])
