@@ -243,7 +243,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "rows are events": {"kind": "events"},
     "only one user": {"users": np.zeros(40, dtype=np.int32)},
     "only one item": {"items": np.zeros(40, dtype=np.int32)},
-    "all values are alike": {"values": np.full(40, 4, dtype=np.float32), "kind": "events"},
+    "all values are equal": {"values": np.full(40, 4, dtype=np.float32), "kind": "events"},
     "values reach": {"values": np.linspace(1, 5e30, 40, dtype=np.float32)},
 }
 
