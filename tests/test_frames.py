@@ -218,9 +218,9 @@ def test_blocks_nest_and_end():
 
 
 def test_another_library_is_refused_in_a_sentence(monkeypatch):
-    with pytest.raises(ConfigError, match="frames are of polars, pandas, pyarrow, not of 'dask'"):
+    with pytest.raises(ConfigError, match="the library of frames is 'dask'; give one of polars, pandas, pyarrow"):
         cf.set_frames("dask")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pandas is not installed"):
+    with pytest.raises(ConfigError, match="needs pandas; install it"):
         cf.set_frames("pandas")
     assert _frames._library == "polars"

@@ -97,7 +97,7 @@ def test_an_explanation_shows_the_numbers_of_its_text(data: cf.Interactions, rec
     assert f"{found.prediction:.3f}" in cells[0] or len(cells[0]) == LONGEST
     assert f"{found.rest:+z.{found.digits}f}" == cells[cells.index("everything else") + 1]
     strongest = found.strongest(5)["contribution"].to_list()
-    at = [i for i, cell in enumerate(cells) if cell.startswith("rated ")]
+    at = [i for i, cell in enumerate(cells) if cell.startswith("gave ")]
     assert [cells[i + 1] for i in at] == [f"{x:+z.{found.digits}f}" for x in strongest]
 
 

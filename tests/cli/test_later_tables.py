@@ -124,8 +124,8 @@ def test_ids_that_are_written_otherwise_are_not_new_ones(tmp_path: Path, typed: 
     path = tmp_path / "m.cofactor"
     cf.fit(cf.read(put(tmp_path / "train.csv", named(TRAIN, *usual))), "als", epochs=1, n_factors=2).save(path)
     for user, item, said in (
-        (lambda u: f"U{u}", usual[1], "apart from capital letters"),
-        (usual[0], lambda i: f"FILM  {i}", "apart from capital letters"),
+        (lambda u: f"U{u}", usual[1], "only in case and blanks"),
+        (usual[0], lambda i: f"FILM  {i}", "only in case and blanks"),
         (usual[1], usual[0], "no user and no item"),
         (lambda u: f"Film {100 + u % 20}", lambda i: f"u{i - 99}", "seem to be swapped"),
     ):

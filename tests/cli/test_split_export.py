@@ -87,7 +87,7 @@ def test_split_loses_nothing_that_is_there(run: Any, table: pl.DataFrame, tmp_pa
     assert (tmp_path / "ratings.csv").read_bytes() == whole
     assert "part needs its own file" in run("split", "ratings.csv", "--out-test", "a.csv", "--out-train", "a.csv")[2]
     assert "there is no folder" in run("split", "nowhere.csv", "--out-test", "nowhere/a.csv")[2]
-    assert "none of random" in run("split", "ratings.csv", "--how", "by-users")[2]
+    assert "give one of random" in run("split", "ratings.csv", "--how", "by-users")[2]
 
 
 def test_a_split_is_learned_from_and_evaluated(run: Any, table: pl.DataFrame) -> None:

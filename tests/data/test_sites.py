@@ -526,13 +526,13 @@ def test_a_day_beside_the_moment_is_not_the_time(tmp_path: Path) -> None:
     )
     data = cf.read(put(tmp_path, text))
     assert data.times is None
-    assert any("no times taken, of 'ship_date', 'moment_date'" in note for note in data.notes)
+    assert any("no times used: 'ship_date', 'moment_date' are equally likely" in note for note in data.notes)
 
 
 SAID = {
     "a code after the scale": (
         pairs("user,item,rating", lambda u, i, v, t: [u, i, v if (u + i) % 13 else 9]),
-        "9 stands apart from the other ratings",
+        "9 is outside the scale of the other ratings",
     ),
     "seconds since 1904": (
         pairs("user,item,rating,time", lambda u, i, v, t: [u, i, v, t + 2_082_844_800]),
@@ -544,7 +544,7 @@ SAID = {
     ),
     "an order with fractions": (
         pairs("user,item,rating,time", lambda u, i, v, t: [u, i, v, (t - 13 * 10**8) / 997]),
-        "are an order and no dates, by their size, of which fractions are left out",
+        "are an order, not dates, by their size, of which fractions are left out",
     ),
     "few texts": (
         pairs("user,item,mood", lambda u, i, v, t: [u, i, ["calm", "glad", "sad"][(u * i + t) % 3]]),
@@ -560,7 +560,7 @@ SAID = {
     ),
     "two counters of one row": (
         pairs("user,item,hours,minutes", lambda u, i, v, t: [u, i, v // 60, v % 60], COUNTS),
-        "no rating taken: 'hours', 'minutes' may say something",
+        "no rating column used: 'hours', 'minutes' may say something",
     ),
 }
 

@@ -57,6 +57,6 @@ def test_what_no_reader_would_take_is_not_written(split, tmp_path):
     before = (tmp_path / "m.cofactor" / "manifest.json").read_bytes()
     found = with_figures(rec, cf.evaluate(rec, split.valid, metrics=["rmse"], draws=0), "these")
     wrong = rec.replace(figures=found.figures.with_columns(note=pl.lit(None, pl.String)))
-    with pytest.raises(cf.CofactorError, match="figures, line 1: the field 'note' is NoneType"):
+    with pytest.raises(cf.CofactorError, match="figures, line 1: the field 'note' has the wrong type NoneType"):
         wrong.save(tmp_path / "m.cofactor")
     assert (tmp_path / "m.cofactor" / "manifest.json").read_bytes() == before

@@ -72,6 +72,6 @@ def test_evaluate_says_what_it_weighs():
     plain, weighed = (cf.evaluate(rec, split, ["ndcg", "recall", "mrr"], propensity=p) for p in (0.0, 0.5))
     assert weighed["value"][1] < plain["value"][1]  # popularity lists what many have
     assert weighed["value"][2] == plain["value"][2]
-    assert "counts n to the minus 0.5" in weighed["note"][0]
+    assert "counts n to the power -0.5" in weighed["note"][0]
     with pytest.raises(ConfigError, match="propensity"):
         cf.evaluate(rec, split, propensity=-1)

@@ -312,7 +312,7 @@ def test_state_goes_round_and_needs_the_module(toy):
     with pytest.raises(BundleError, match="only in one of them"):
         TorchModule.from_state(learn.model.config, state, module=lambda u, i: nn.Linear(2, 1))
     state["module.user_bias"][0] = np.nan
-    with pytest.raises(BundleError, match="no finite numbers"):
+    with pytest.raises(BundleError, match="not finite numbers"):
         TorchModule.from_state(learn.model.config, state, module=Dot)
 
 

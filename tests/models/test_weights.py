@@ -99,7 +99,7 @@ def test_models_that_know_no_weights_refuse_them() -> None:
             with pytest.raises(ConfigError, match=f"{name.replace('+', '.')} cannot use row weights") as said:
                 cf.fit(data, model=name, calibrate=False)
     assert set(
-        str(said.value).partition("take ")[2].partition(", or read")[0].replace(" or ", ", ").split(", ")
+        str(said.value).partition("; use ")[2].partition(", or read")[0].replace(" or ", ", ").split(", ")
     ) == set(ABLE)
     with pytest.raises(ConfigError, match="next-item cannot use"):
         cf.fit(data, model="blend", models=("ials", "next-item"))

@@ -276,7 +276,7 @@ def test_on_the_command_line(rec, tmp_path, typed):
         (("--feature", "klub=red"), "no feature 'klub'"),
         (("--feature", "club"), "write it as 'club=VALUE'"),
         (("--feature", "club=red", "--feature", "club=blue"), "names 'club' twice"),
-        (("--feature", "club=red", "--user", "3"), "give one of"),
+        (("--feature", "club=red", "--user", "3"), "give exactly one of"),
     ):
         code, _, err = typed(*ask, *args)
         assert code == 2
@@ -314,4 +314,4 @@ def test_over_http(tmp_path):
             assert answer.status_code == 422
             assert words in answer.json()["error"]
         only = http.post("/v1/explain", json={"item": 103}).json()["error"]
-        assert "give either a user of the training data or a history of items, not both" in only
+        assert "give either a user or a history of items, not both" in only

@@ -139,7 +139,7 @@ def test_items_can_be_browsed_by_a_condition_and_in_an_order(http):
     titles = [i["title"] for i in browsed(http, "order=title&limit=100")["items"]]
     assert titles == sorted(titles, key=str.lower)
     assert browsed(http, "q=film+2&order=title&limit=3")["total"] == browsed(http, "q=film+2")["total"]
-    refused(http.get("/v1/items?order=colour"), 422, "order by 'colour'")
+    refused(http.get("/v1/items?order=colour"), 422, "sorted by 'colour'")
     refused(http.get("/v1/items?where=colour+is+missing"), 422, "colour")
 
 

@@ -114,7 +114,7 @@ def test_who_was_forgotten_does_not_come_back_with_the_bundle(tmp_path, again):
     with client(bundle) as http:
         ok(http.post("/v1/events", json={"events": [{"user": "new one", "item": "101", "rating": 5}]}))
         said = ok(http.delete(f"/v1/user?user={WHO}"))
-        assert any(f"{bundle} still has their ratings" in words for words in said["held"])
+        assert any(f"{bundle} still holds their ratings" in words for words in said["held"])
         lists = ok(http.get("/v1/recommend?user=2"))["recommendations"]
         if again == "reload":
             assert ok(http.post("/v1/reload", json={})) == {"version": 2}

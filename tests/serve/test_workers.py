@@ -267,7 +267,7 @@ def test_a_host_waits_while_another_changes_the_format(postgresql, monkeypatch, 
         thread.join(10)
         assert found[0].append([Event(1, 2, 3.0, 4)]).last == 1
         other.execute(f"SELECT pg_advisory_xact_lock({tables.OURS})")
-        monkeypatch.setattr("cofactor.serve.store.MIGRATING", 0.1)
+        monkeypatch.setattr("cofactor.serve.transactions.MIGRATING", 0.1)
         with pytest.raises(ConfigError, match="start this server again"):
             Store(where)
     found[0].close()

@@ -257,7 +257,7 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
             raise DataError(
                 f"no rating {'from' if before.any() else 'before'} {_date(start, order)}"
                 f"{f' to {_date(end, order)}' if before.any() and end is not None else ''}; the ratings run from"
-                f" {_date(int(times.min()), order)} to {_date(int(times.max()), order)}: take fewer windows, or other"
+                f" {_date(int(times.min()), order)} to {_date(int(times.max()), order)}: use fewer windows, or other"
                 " cutoffs"
             )
         until = "the end" if end is None else f"{_date(end, order)}{utc}"

@@ -71,7 +71,7 @@ def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> No
         if says_no(table.sample[deeds]):  # a dislike is not one more thing that was liked
             found.behaviour, found.keeps_amount = deeds, "rating" in found.columns
         else:
-            found.said += f"; {deeds!r} says what happened: behaviour={deeds!r} uses it"
+            found.said += f"; {deeds!r} holds behaviours: behaviour={deeds!r} uses it"
     elif (status := _taken_back(table, found, free)) is not None:
         found.behaviour, found.keeps_amount = status, "rating" in found.columns
     elif match is not None and table.sample[match].dtype.is_integer():

@@ -71,7 +71,9 @@ def _may_be_ratings(table: Table, found: Found) -> str:
     texts = [name for name in left if table.sample[name].dtype == pl.String and is_behaviour(table.sample[name])]
     others = [name for name in left if name not in texts][:3]
     said = (
-        f"; no rating taken: {listed(others)} may say something of each row, rating=... would use it" if others else ""
+        f"; no rating column used: {listed(others)} may hold a value for each row, rating=... would use it"
+        if others
+        else ""
     )
     if texts:
         shown = ", ".join(map(repr, table.sample[texts[0]].drop_nulls().unique().sort().head(4).to_list()))
