@@ -560,7 +560,7 @@ SAID = {
     ),
     "two counters of one row": (
         pairs("user,item,hours,minutes", lambda u, i, v, t: [u, i, v // 60, v % 60], COUNTS),
-        "no rating column used: 'hours', 'minutes' may say something",
+        "no rating column used: 'hours', 'minutes' may hold a value",
     ),
 }
 
