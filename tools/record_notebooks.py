@@ -75,9 +75,8 @@ def run(path: Path, library: str) -> list[dict[str, Any]]:
         os.chdir(folder)
         try:
             for number, source in enumerate(sources):
-                if library == "cofactor":
-                    source = IMPORTS.sub("from cofactor.notebook import *", source)
-                found.append(run_cell(number, source, names, seen))
+                run_as = IMPORTS.sub("from cofactor.notebook import *", source) if library == "cofactor" else source
+                found.append({"cell": number, "source": source[:70], **run_cell(number, run_as, names, seen)})
         finally:
             os.chdir(here)
     return found
@@ -86,7 +85,7 @@ def run(path: Path, library: str) -> list[dict[str, Any]]:
 def run_cell(number: int, source: str, names: dict[str, Any], seen: set[str]) -> dict[str, Any]:
     tree = ast.parse(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    line: dict[str, Any] = {"cell": number, "source": source[:70]}
+    line: dict[str, Any] = {}
     quiet = io.StringIO()
     try:
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), warnings.catch_warnings():

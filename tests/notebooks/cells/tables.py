@@ -85,7 +85,7 @@ r, c, pr = cl.predict(df.iloc[0]); c, pr.shape, cdls.vocab[c]
 # %%
 close_sum = float(p.sum(1).mean()); from sklearn.metrics import roc_auc_score; 0 <= roc_auc_score(t.ravel(), p[:, 1]) <= 1
 # %%
-cl.export('liked.pkl'); lc = load_learner('liked.pkl'); lc.predict(df.iloc[1])[0].iloc[0].liked if hasattr(lc.predict(df.iloc[1])[0], 'iloc') else None
+cl.export('liked.pkl'); lc = load_learner('liked.pkl'); len(lc.predict(df.iloc[1]))
 # %%
 lc.dls.vocab, lc.get_preds(dl=lc.dls.test_dl(df.iloc[:3]))[0].shape
 # %%
