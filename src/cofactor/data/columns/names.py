@@ -114,7 +114,7 @@ def is_known_name(cell: str) -> bool:
 def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | None:
     """The column of a role by its name; likelier names first, and of times those that hold moments. The name of a table
     before all names (``ratings.userId``) is left out, and of a path (``properties.userId``) all but its end, where no
-    other ends alike. An author of books is no user."""
+    other ends alike. An author of books is not a user."""
     own = _without_table(names)
     turned = {plain_name(f"{end}_id"): name for name in names if (end := _without_id_first(own[name]))}
     plain = turned | _ends_of_paths(own) | {plain_name(own[name]): name for name in reversed(names)}

@@ -117,14 +117,14 @@ def alone(parts: Sequence[Standing], n: int) -> Array:
     return np.concatenate([np.stack([ndcg_of(part, one, n) for one in singles]) for part in parts], axis=1)
 
 
-def doubt(parts: Sequence[Standing]) -> float:
+def scarcity(parts: Sequence[Standing]) -> float:
     """1 where hardly any users are measured, 0 where there are ``ENOUGH``."""
     return max(1.0 - sum(len(part.relevant) for part in parts) / ENOUGH, 0.0)
 
 
 def worth_mixing(parts: Sequence[Standing], n: int) -> Array:
     """The positions of the models that may have a weight; the best one is always among them. See ``FLOOR``."""
-    if not (least := FLOOR * doubt(parts)) or not any(len(part.relevant) for part in parts):
+    if not (least := FLOOR * scarcity(parts)) or not any(len(part.relevant) for part in parts):
         return np.arange(len(parts[0].scores))
     reached = alone(parts, n).mean(axis=1)
     return np.flatnonzero(reached >= least * reached.max())
@@ -133,7 +133,7 @@ def worth_mixing(parts: Sequence[Standing], n: int) -> Array:
 def head_start(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array:
     """float64 (models,): the steps that a search for weights begins with (``AHEAD``): a model has as many of them as
     draws of as many users in which it is the best alone."""
-    if not (steps := AHEAD * doubt(parts)) or not any(len(part.relevant) for part in parts):
+    if not (steps := AHEAD * scarcity(parts)) or not any(len(part.relevant) for part in parts):
         return np.zeros(len(parts[0].scores))
     values = alone(parts, n)
     users = values.shape[1]
