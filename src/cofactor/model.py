@@ -259,7 +259,7 @@ class LeavesOut(Protocol, metaclass=Capability):
 
 @runtime_checkable
 class LeavesOutOfKnown(Protocol, metaclass=Capability):
-    """Optional, beside ``LeavesOut``: a faster way for users of the training data, by what training found about them."""
+    """Optional, beside ``LeavesOut``: faster for users of the training data, by what training found about them."""
 
     def scores_without_of(self, user: int, history: CSR, positions: Array, items: Array) -> Array:
         """As ``scores_without`` of the history of the user with this code."""
