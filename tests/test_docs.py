@@ -118,7 +118,7 @@ FUNCTIONS = [
     for name, found in NAMED
     if not name.rpartition(".")[2].startswith("_")
     and (inspect.isfunction(found) or inspect.ismethod(found))
-    and (not name.startswith("cofactor.split.") or found.__module__ == "cofactor.data.splits")
+    and (not name.startswith("cofactor.split.") or found.__module__.startswith("cofactor.data.splits."))
 ]
 
 

@@ -13,6 +13,7 @@ from cofactor.cli.common import Json, Seed, console, listed, print_json, read_ra
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions
+from cofactor.data.splits.by_name import split_by
 from cofactor.errors import ConfigError
 from cofactor.evaluation import with_figures
 from cofactor.recommender import Recommender
@@ -77,7 +78,7 @@ def command(
     if cutoff is not None:
         split = [splits.temporal(data, cutoff=cutoff)]
     elif folds == 1:
-        split = [splits.split_by(data, how, valid, seed)]
+        split = [split_by(data, how, valid, seed)]
     elif how == "temporal":
         split = splits.rolling(data, folds, min(valid, 0.8 / folds))
     elif how in ("auto", "random"):

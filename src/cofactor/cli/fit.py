@@ -22,8 +22,8 @@ from cofactor.cli.common import (
     show_trials,
 )
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
-from cofactor.data import splits
 from cofactor.data.interactions import Split
+from cofactor.data.splits.by_name import split_by
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.models import model_class
@@ -79,7 +79,7 @@ def command(
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways, **reading)
     if not as_json:
         say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
-    part = splits.split_by(data, "auto", valid, seed) if valid else data
+    part = split_by(data, "auto", valid, seed) if valid else data
     measured: list[Any] = []
     rec = fit(
         part,

@@ -19,7 +19,7 @@ from cofactor._progress import progress
 from cofactor._validate import check_bool, check_choice, check_fraction, check_function, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
-from cofactor.data.splits import WAYS, split_by
+from cofactor.data.splits.by_name import WAYS, split_by
 from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluation import bootstrap, held_out
 from cofactor.evaluation.bootstrap import UserSums

@@ -26,6 +26,7 @@ from cofactor.data import splits
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
+from cofactor.data.splits.by_name import WAYS
 from cofactor.data.trainable import check_trainable
 from cofactor.errors import CofactorError, ConfigError, DataError, MissingExtraError
 from cofactor.evaluation import held_out, metric_names
@@ -148,7 +149,7 @@ def tune(
 
 def _inner(train: Interactions, how: str, folds: int, seed: int, task: Task) -> list[Split]:
     """Return the splits for training and measuring, the most informative first."""
-    check_choice("how", how, *splits.WAYS)
+    check_choice("how", how, *WAYS)
     last: int | float = 1 if task == "ranking" else 0.2
     if how == "temporal":
         return splits.rolling(train, folds, 0.1)[::-1] if folds > 1 else [splits.temporal(train, 0.2)]
