@@ -154,7 +154,7 @@ def test_arrays_are_plain_safetensors(rec, tmp_path):
 
 def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     b = load(tmp_path / "m")
     assert isinstance(b.data.values.base, np.memmap)
     assert isinstance(b.model.item_bias.base, np.memmap)
@@ -190,7 +190,7 @@ def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
 
 def test_mapped_rows_are_interactions_like_others(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     data = load(tmp_path / "m").data
     assert isinstance(data, LaterRows)
     assert not data.items.flags.writeable

@@ -347,7 +347,7 @@ def test_mutated_bundles(originals, tmp_path, monkeypatch):
     for number in range(COUNT):
         rec, parts, honest, label = mutated(rng, originals, number)
         large = rng.random() < 0.25
-        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0 if large else 64 << 20)
+        monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0 if large else 64 << 20)
         monkeypatch.setattr("cofactor.bundle.id_tables.FEW", int(rng.choice([2, 1 << 16])))
         path = write(tmp_path / f"{number}.cofactor", parts)
         with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -28,7 +28,7 @@ def test_a_bundle_of_an_earlier_version(
     known = EXPECTED[name]
     assert int(version) < manifest.VERSION
     if large:
-        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+        monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
         monkeypatch.setattr("cofactor.bundle.id_tables.FEW", 2)
     rec = cf.load(FIXTURES / place, verify=verify)
     for again in (rec, None):
@@ -51,7 +51,7 @@ def test_a_bundle_of_an_earlier_version(
 def test_columns_of_many_types(large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids that are dates, numbers that do not ascend, nested columns, with gaps: as version 4 has them, and as now."""
     if large:
-        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+        monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     now = cf.read(odd_frame(), items=odd_items())
     old = cf.load(FIXTURES / "popular-4")
     old.save(tmp_path / "now")

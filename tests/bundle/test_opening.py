@@ -50,11 +50,11 @@ import json, os, sys
 from pathlib import Path
 import numpy as np
 import cofactor as cf
-import cofactor.bundle.bundle as bundle
+import cofactor.bundle.loading as loading
 from cofactor.errors import BundleError
 
 shelf = Path(sys.argv[1])
-bundle.SMALL = 0  # all arrays are mapped
+loading.SMALL = 0  # all arrays are mapped
 first = cf.load(shelf / "m")  # imports and compiles what there is to import and compile
 first.recommend(first.data.user_ids.values[0])
 first.save(sys.argv[2])
@@ -183,7 +183,7 @@ def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkey
         (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(m))
     with pytest.raises(BundleError, match=words):
         load(tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     with pytest.raises(BundleError, match=words):
         load(tmp_path / "m", verify=True)
     found = load(tmp_path / "m")
@@ -256,7 +256,7 @@ def changes():
 
 @pytest.mark.parametrize("name", changes())
 def test_forged_ids_of_a_large_bundle(rec, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     monkeypatch.setattr("cofactor.bundle.id_tables.FEW", 2)
     change, words = changes()[name]
     said = at_first_use(rec, tmp_path, change)
@@ -265,7 +265,7 @@ def test_forged_ids_of_a_large_bundle(rec, tmp_path, monkeypatch, name):
 
 def test_ids_in_any_order_are_found_in_the_mapped_file(tmp_path, monkeypatch):
     """Large, with ids that do not ascend: nothing but the ids that are asked for becomes an object."""
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     monkeypatch.setattr("cofactor.bundle.id_tables.FEW", 2)
     monkeypatch.setattr("cofactor.data.ids.id_map._SMALL", 2)
     rng = np.random.default_rng(0)
@@ -300,7 +300,7 @@ def test_what_is_small(rec, tmp_path, monkeypatch):
     assert users < items
 
     def opened(limit):
-        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", limit)
+        monkeypatch.setattr("cofactor.bundle.loading.SMALL", limit)
         data = load(tmp_path / "m").data
         unread = {k for k in ("user_ids", "item_ids") if isinstance(vars(data)[k], id_tables.Unread)}
         assert data.item_ids == rec.data.item_ids
@@ -316,7 +316,7 @@ def test_what_is_small(rec, tmp_path, monkeypatch):
 def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
     """Rows by user or item have an entry for each of them, whether or not their names are ever read."""
     save(fitting.fit(toy, "popular", calibrate=False), tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     m = json.loads((tmp_path / "m" / "manifest.json").read_text())
     size = m["files"]["users.safetensors"]["bytes"]
     for users, fine in ((size, True), (size + 1, False), ((1 << 31) - 1, False)):
@@ -331,7 +331,7 @@ def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
 
 def test_a_large_bundle_that_is_replaced_after_opening_stays_as_it_was(rec, toy, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     found = load(tmp_path / "m")
     fewer = toy.take(toy.items < 5)
     fewer = fitting.fit(cf.read(fewer.to_frame()), "bias", calibrate=False)
@@ -353,7 +353,7 @@ def test_files_of_a_large_bundle_are_let_go(rec, tmp_path, monkeypatch):
     if not Path("/proc/self/fd").exists():
         pytest.skip("which files are open is not known here")
     save(rec, tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     found = load(tmp_path / "m")
     before = held()
     assert before >= 2
@@ -368,7 +368,7 @@ def test_files_of_a_large_bundle_are_let_go(rec, tmp_path, monkeypatch):
 
 def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     assert type(load(tmp_path / "m", verify=True).data) is Interactions
     forged = json.loads((tmp_path / "m" / "manifest.json").read_text())
     arrays = bytearray((tmp_path / "m" / "arrays.safetensors").read_bytes())
@@ -387,7 +387,7 @@ def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda data: pickle.loads(pickle.dumps(data))])
 def test_copies_of_a_large_bundle_s_data_are_in_memory(rec, tmp_path, monkeypatch, copied):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     found = copied(load(tmp_path / "m").data)
     assert type(found) is Interactions
     assert found.to_frame().equals(rec.data.to_frame())

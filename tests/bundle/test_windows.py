@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cofactor as cf
-from cofactor.bundle import bundle, files
+from cofactor.bundle import files, info, loading
 from cofactor.errors import BundleError
 
 
@@ -49,7 +49,7 @@ def test_save_load_replace(
     windows: None, rec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     if large:
-        monkeypatch.setattr(bundle, "SMALL", 0)
+        monkeypatch.setattr(loading, "SMALL", 0)
     path = tmp_path / "m.cofactor"
     for _ in range(2):  # the second time it takes the place of the first
         rec.save(path)
@@ -58,7 +58,7 @@ def test_save_load_replace(
             user = rec.data.user_ids.values[3]
             assert again.recommend(user=user, n=4).equals(rec.recommend(user=user, n=4))
         del again
-    assert bundle.info(path, verify=True)["verified"]
+    assert info(path, verify=True)["verified"]
     assert [p.name for p in tmp_path.iterdir()] == ["m.cofactor"]
 
 

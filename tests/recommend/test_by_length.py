@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import cofactor as cf
 from cofactor import _tensors as tensors
-from cofactor.bundle import bundle, manifest
+from cofactor.bundle import loading, manifest
 from cofactor.errors import BundleError
 from cofactor.model import HasVectors
 from cofactor.models import model_class
@@ -159,7 +159,7 @@ def test_a_forged_index_is_refused(change: Any, large: bool, tmp_path: Path, mon
     graph = by_length(rec.model.item_vectors())
     rec.replace(index=Index(graph, Lock(), rec.model, 16, 256, exact=True)).save(place)
     if large:  # as files of more than some megabytes are
-        monkeypatch.setattr(bundle, "SMALL", 0)
+        monkeypatch.setattr(loading, "SMALL", 0)
     arrays = tensors.views(np.frombuffer((place / "index.safetensors").read_bytes(), np.uint8), "it")
     with open(place / "index.safetensors", "wb") as file:
         tensors.write(file, change(arrays))

@@ -177,7 +177,7 @@ def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
     facts = json.loads((broken / "manifest.json").read_text())
     facts["files"][name]["blake2b"] = digest_of(bytes(content))
     (broken / "manifest.json").write_bytes(manifest.dump(facts))
-    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.05)
     cf.load(broken)
     with client(bundle, watch=read_only, read_only=read_only) as http:
