@@ -59,7 +59,7 @@ class Used(NamedTuple):
         found = []
         for task in Path(f"/proc/{process}/task").iterdir():
             with contextlib.suppress(OSError):  # it ended
-                found.append([int(ns) for ns in (task / "schedstat").read_text().split()[:2]])
+                found.append([int(ns) for ns in (task / "schedstat").read_text(encoding="utf-8").split()[:2]])
         return cls(*(sum(column) / 1e9 for column in zip(*found, strict=True)))
 
 

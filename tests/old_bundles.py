@@ -51,7 +51,7 @@ def odd_items() -> pl.DataFrame:
 def as_version_4(path: Path, name: str | None = None, content: bytes | None = None) -> None:
     """Convert a bundle to version 4, with ids in Parquet. ``content``: the new content of the file ``name``."""
     rec = cf.load(path)
-    m = json.loads((path / files.MANIFEST).read_text())
+    m = json.loads((path / files.MANIFEST).read_text(encoding="utf-8"))
     sides = {"user": (rec.data.user_ids, rec.data.user_table), "item": (rec.data.item_ids, rec.data.item_table)}
     for side, (ids, table) in sides.items():
         held = io.BytesIO()

@@ -29,7 +29,7 @@ def test_numpy(rec, tmp_path):
     vectors = np.load(tmp_path / "v" / "vectors.npy", allow_pickle=False)
     np.testing.assert_array_equal(vectors, rec.model.factors("item"))
     np.testing.assert_array_equal(np.load(tmp_path / "v" / "bias.npy"), rec.model.bias("item"))
-    assert json.loads((tmp_path / "v" / "ids.json").read_text()) == rec.data.item_ids.values.to_list()
+    assert json.loads((tmp_path / "v" / "ids.json").read_text(encoding="utf-8")) == rec.data.item_ids.values.to_list()
 
 
 def test_parquet(rec, tmp_path):
@@ -39,7 +39,7 @@ def test_parquet(rec, tmp_path):
 
 def test_word2vec(rec, tmp_path):
     export.export_vectors(rec, tmp_path / "v.txt", "word2vec")
-    first, *lines = (tmp_path / "v.txt").read_text().splitlines()
+    first, *lines = (tmp_path / "v.txt").read_text(encoding="utf-8").splitlines()
     assert first == "25 3"
     words = [line.split(" ")[0] for line in lines]
     assert words[0] == str(rec.data.item_ids.values[0]).replace(" ", "_")
@@ -73,12 +73,12 @@ def test_hugging_face(rec, tmp_path):
     }
     for name, array in load_file(tmp_path / "hf" / "model.safetensors").items():
         np.testing.assert_array_equal(array, rec.model.state()[name])
-    facts = json.loads((tmp_path / "hf" / "config.json").read_text())
+    facts = json.loads((tmp_path / "hf" / "config.json").read_text(encoding="utf-8"))
     assert (facts["model"], facts["config"]["n_factors"]) == ("als", 3)
-    card = (tmp_path / "hf" / "README.md").read_text()
+    card = (tmp_path / "hf" / "README.md").read_text(encoding="utf-8")
     assert f"| random_tenth_rmse | {rec.metrics['random_tenth_rmse']:.4f} |" in card
     export.export_hf(Recommender(rec.model, rec.data), tmp_path / "hf")
-    card = (tmp_path / "hf" / "README.md").read_text()
+    card = (tmp_path / "hf" / "README.md").read_text(encoding="utf-8")
     assert "Nothing was measured" in card
     assert "_rmse" not in card
 
@@ -207,7 +207,7 @@ def test_onnx_that_cannot_be(toy, tmp_path, monkeypatch, graph):
             m.setattr(importlib.util, "find_spec", lambda name, lacks=lacks: None if name == lacks else True)
             with pytest.raises(MissingExtraError, match=rf"needs {lacks}; .*cofactor\[onnx\]"):
                 export.export_onnx(made[fickle], tmp_path / "m.onnx")
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("m.onnx", "mine")]
+    assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [("m.onnx", "mine")]
 
 
 # ---- diff

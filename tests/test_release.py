@@ -53,8 +53,8 @@ def test_workflows_name_commands_and_files_that_exist():
 
 
 def test_the_conda_recipe_asks_for_what_the_package_asks():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    recipe = (ROOT / "conda" / "meta.yaml").read_text().partition("  run:")[2].partition("test:")[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    recipe = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8").partition("  run:")[2].partition("test:")[0]
     lines = [line.strip() for line in recipe.splitlines()]
     asked = {line.removeprefix("- ").replace(" ", "") for line in lines if line.startswith("- ")}
     assert {name for name in asked if not name.startswith("python>")} == set(project["dependencies"])

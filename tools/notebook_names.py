@@ -110,7 +110,9 @@ def main() -> None:
 
     text = PAGE.read_text(encoding="utf-8")
     before = text.split(START)[0]
-    PAGE.write_text(before + table(json.loads(NAMES.read_text()), set(cofactor.notebook.__all__)), encoding="utf-8")
+    PAGE.write_text(
+        before + table(json.loads(NAMES.read_text(encoding="utf-8")), set(cofactor.notebook.__all__)), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -251,7 +251,7 @@ def test_what_auto_tried_is_kept(rec, tmp_path):
     save(Recommender(rec.model, rec.data, trials=tried), tmp_path / "m")
     assert load(tmp_path / "m").trials.equals(tried)
     assert info(tmp_path / "m")["trials"] == tried.to_dicts()
-    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     for bad, words in (
         ({"value": "good"}, "'value'"),
         ({"more": 1}, "unknown field 'more'"),
@@ -265,7 +265,7 @@ def test_what_auto_tried_is_kept(rec, tmp_path):
 def test_an_older_format_is_brought_up_to_date(rec, tmp_path):
     save(rec, tmp_path / "m")
     as_version_4(tmp_path / "m")
-    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     m["format_version"] = 1
     del m["trials"]
     (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(m))
@@ -304,7 +304,7 @@ def test_an_older_format_is_brought_up_to_date(rec, tmp_path):
 def test_manifests_that_are_refused(rec, tmp_path, change, words):
     save(rec, tmp_path / "m")
     place = tmp_path / "m" / "manifest.json"
-    m = json.loads(place.read_text())
+    m = json.loads(place.read_text(encoding="utf-8"))
     place.write_text(json.dumps({**m, **change}))
     if "format_version" not in change:
         with pytest.raises(BundleError, match="changed after it was written"):
@@ -339,7 +339,11 @@ def test_what_is_no_bundle_is_left_alone(rec, tmp_path):
                 act(tmp_path / name)
         with pytest.raises(BundleError):
             load(tmp_path / name)
-    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "letter").read_text() == "mine"
+    assert (
+        (tmp_path / "file").read_text(encoding="utf-8")
+        == (tmp_path / "folder" / "letter").read_text(encoding="utf-8")
+        == "mine"
+    )
     for act in (lambda p: save(rec, p), check_writable):
         with pytest.raises(BundleError, match="create it first"):
             act(tmp_path / "none" / "m")

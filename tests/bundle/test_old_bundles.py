@@ -15,7 +15,7 @@ from old_bundles import odd_frame, odd_items
 
 FIXTURES = Path(__file__).parent / "fixtures"
 """Written by format versions 2 and 4: 14 users, 15 films with titles, years and genres, some ids beyond ASCII."""
-EXPECTED = json.loads((FIXTURES / "expected.json").read_text())
+EXPECTED = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("place", sorted(p.name for p in FIXTURES.iterdir() if p.name.partition("-")[0] in EXPECTED))

@@ -159,7 +159,7 @@ def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkey
         name = f"{side}.parquet"
     place = tmp_path / "m" / name
     content = place.read_bytes()
-    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     if kind == "other":  # one id more, and a footer that says so
         held = io.BytesIO()
         n = m["data"][side] + 1
@@ -214,7 +214,7 @@ def at_first_use(rec, folder, change):
     change(arrays)
     with open(place, "wb") as file:
         _tensors.write(file, arrays, facts)
-    m = json.loads((folder / "m" / "manifest.json").read_text())
+    m = json.loads((folder / "m" / "manifest.json").read_text(encoding="utf-8"))
     content = place.read_bytes()
     m["files"]["items.safetensors"] = {"bytes": len(content), "blake2b": files.digest_of(content)}
     (folder / "m" / "manifest.json").write_bytes(manifest.dump(m))
@@ -295,7 +295,7 @@ def test_ids_in_any_order_are_found_in_the_mapped_file(tmp_path, monkeypatch):
 def test_what_is_small(rec, tmp_path, monkeypatch):
     """Arrays up to the limit and tables up to a quarter of it are read at once, each file by its own size."""
     save(rec, tmp_path / "m")
-    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     arrays, users, items = (m["files"][name]["bytes"] for name in manifest.FILES)
     assert users < items
 
@@ -317,7 +317,7 @@ def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
     """Rows by user or item have an entry for each of them, whether or not their names are ever read."""
     save(fitting.fit(toy, "popular", calibrate=False), tmp_path / "m")
     monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
-    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     size = m["files"]["users.safetensors"]["bytes"]
     for users, fine in ((size, True), (size + 1, False), ((1 << 31) - 1, False)):
         m["data"]["users"] = users
@@ -370,7 +370,7 @@ def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
     monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)
     assert type(load(tmp_path / "m", verify=True).data) is Interactions
-    forged = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    forged = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     arrays = bytearray((tmp_path / "m" / "arrays.safetensors").read_bytes())
     start = 8 + int.from_bytes(arrays[:8], "little")
     at = start + json.loads(arrays[8:start])["data.users"]["data_offsets"][0]

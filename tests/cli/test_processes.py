@@ -315,7 +315,7 @@ def test_nothing_is_overwritten_by_a_failure(folder, tmp_path):
     refused(run("fit", bad, "--model", "bias", "--out", model), "row 5")
     assert bytes_of(model) == before
     refused(run("fit", folder / "ratings.csv", "--model", "bias", "--out", bad), "bad.csv")
-    assert bad.read_text().endswith("3,a,x\n")
+    assert bad.read_text(encoding="utf-8").endswith("3,a,x\n")
 
 
 def test_output_that_cannot_be_written(folder):

@@ -78,7 +78,7 @@ def test_split_loses_nothing_that_is_there(run: Any, table: pl.DataFrame, tmp_pa
     assert code == 2
     assert "test.csv already exists" in err
     assert "--overwrite" in err
-    assert (tmp_path / "test.csv").read_text() == "precious"
+    assert (tmp_path / "test.csv").read_text(encoding="utf-8") == "precious"
     assert not (tmp_path / "train.csv").exists()
     assert run("split", "ratings.csv", *NAMES, "--overwrite")[0] == 0
     assert pl.read_csv(tmp_path / "test.csv").columns == table.columns

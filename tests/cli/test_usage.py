@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cofactor.cli.app import COMMANDS
+import cofactor as cf
+from cofactor.cli.app import COMMANDS, main
 
 
 @pytest.mark.parametrize(
@@ -34,3 +38,43 @@ def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     module, _, function = where.partition(":")
     doc = getattr(importlib.import_module(f"cofactor.cli.{module}"), function).__doc__
     assert doc.strip().split("\n")[0] == summary
+
+
+@pytest.fixture(scope="module")
+def film_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    titles = ["Am\u00e9lie", "\u0141\u00f3d\u017a", "\u5343\u3068\u5343\u5c0b", "\u03a9mega", "Plain"]
+    folder = tmp_path_factory.mktemp("films")
+    rows = [f"u{u},{titles[k % 5]},{1 + (u * k) % 5}" for u in range(20) for k in range(u, u + 3)]
+    (folder / "films.csv").write_text("\n".join(["user,film,rating", *rows]), encoding="utf-8")
+    cf.fit(folder / "films.csv", model="bias").save(folder / "m.cofactor")
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["recommend", "m.cofactor", "--user", "u1"],
+        ["recommend", "m.cofactor", "--user", "u1", "--json"],
+        ["predict", "m.cofactor", "--user", "u1", "--item", "\u03a9mega"],
+        ["explain", "m.cofactor", "--user", "u1", "--item", "\u03a9mega"],
+        ["similar", "m.cofactor", "\u5343"],
+        ["info", "m.cofactor"],
+        ["check", "films.csv"],
+    ],
+)
+def test_titles_that_the_output_cannot_hold(
+    args: list[str], encoding: str, film_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe on Windows is in cp1252, one in the locale C in ASCII."""
+    monkeypatch.chdir(film_folder)
+    monkeypatch.setattr(sys, "argv", ["cofactor", *args])
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    sys.stderr.flush()
+    said = sys.stderr.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    unknown = args[0] == "similar"
+    assert ended.value.code == (2 if unknown else 0), said
+    assert ("\\u5343" in said) == unknown

@@ -15,7 +15,7 @@ from cofactor.errors import DataError
 
 ROOT = Path(__file__).parent.parent.parent
 TABLES = Path(__file__).parent.parent / "cases" / "tables"
-EXPECT = json.loads((TABLES / "expect.json").read_text())
+EXPECT = json.loads((TABLES / "expect.json").read_text(encoding="utf-8"))
 OPTIONS = {
     "OnlineRetail.csv": {"user": "CustomerID", "item": "StockCode", "rating": "Quantity", "missing_ids": "drop"},
     "mysql.tsv": {"missing": ["\\N"]},
@@ -36,7 +36,7 @@ def said(data: Interactions) -> str:
 def rows() -> list[tuple[str, str, str]]:
     """(file, arguments, outcome) of each row of the table in the docs."""
     found = []
-    for line in (ROOT / "docs" / "formats.md").read_text().splitlines():
+    for line in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         match = re.fullmatch(r'`cf\.read\("([^"]+)"(?:, )?(.*)\)`', cells[1]) if len(cells) == 3 else None
         if match:

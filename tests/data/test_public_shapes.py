@@ -466,7 +466,7 @@ def test_what_was_shown_and_what_was_taken(tmp_path: Path, name: str, words: str
     check(found, taken, "events", value=False, within=0)
     assert any(f"{name} = 0 means shown only" in note for note in found.notes)
     few = put(tmp_path, text[: text.index("\n", 200) + 1], "few.csv")
-    shown = [row for row in STARS[: few.read_text().count("\n") - 1] if row[2] > 2]
+    shown = [row for row in STARS[: few.read_text(encoding="utf-8").count("\n") - 1] if row[2] > 2]
     assert len(held_out_rows(few, found)) == len(shown)
     every = cf.read(place, behaviour=False)
     assert len(every) == len(STARS)
@@ -634,7 +634,7 @@ def test_dates_in_several_columns(tmp_path: Path) -> None:
     assert not any("times are combined" in note for note in cf.read(put(tmp_path, odd)).notes)
     again = read_alike(days, cf.read(days))  # test rows, say
     check(again, STARS, "ratings", within=DAY)
-    wrong = days.read_text() + "1\t1\t5\t31\t2\t2011\n"
+    wrong = days.read_text(encoding="utf-8") + "1\t1\t5\t31\t2\t2011\n"
     with pytest.raises(DataError, match="time missing in row 230"):
         cf.read(put(tmp_path, wrong))
 

@@ -43,7 +43,7 @@ def test_tasks_and_bytes_are_those_of_a_training(plan: Any, tmp_path: Path) -> N
     frame = pl.DataFrame({"user": pairs // n_items, "item": pairs % n_items, "rating": rng.integers(1, 6, n) * 1.0})
     frame.write_parquet(tmp_path / "r.parquet")
     engines.fit(tmp_path / "r.parquet", "als", tmp_path / "w", tmp_path / "m", n_factors=8, epochs=2, block_rows=512)
-    steps = {p.stem: json.loads(p.read_text()) for p in (tmp_path / "w" / "steps").glob("*.json")}
+    steps = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in (tmp_path / "w" / "steps").glob("*.json")}
     units = plan.Units(1, 1, 1, 1, 1, 1, 1, 1)
     planned = {m.name: m for m in plan.plan(plan.Table(n, n_users, n_items, 8, 2), 1, units, block_rows=512)}
     for name, step in (

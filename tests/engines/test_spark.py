@@ -91,8 +91,8 @@ def once(marked: tuple[Any, Any, str, str | None]) -> Any:
         Path(mark).touch()
         if fault == "worker":
             os._exit(9)
-        parent = int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
-        assert "java" in Path(f"/proc/{parent}/cmdline").read_text()
+        parent = int(Path(f"/proc/{os.getppid()}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        assert "java" in Path(f"/proc/{parent}/cmdline").read_text(encoding="utf-8")
         os.kill(parent, signal.SIGKILL)
         time.sleep(60)
     return function(job)

@@ -255,7 +255,7 @@ def test_parts_that_are_torn_changed_or_gone(folder: Path, begun: Path) -> None:
             _fit(folder, begun)
     part.write_bytes(data)
     record = next((begun / "steps").glob("als-001-user.json"))
-    text = record.read_text()
+    text = record.read_text(encoding="utf-8")
     for other in (text[:100], text.replace('"dropped"', '"drop"'), text.replace("table", "tabel", 1), "[]"):
         record.write_text(other)
         with pytest.raises(DataError, match=r"record als-001-user\.json .* is damaged or changed"):
@@ -283,7 +283,7 @@ def test_another_training_in_the_folder(folder: Path, begun: Path, tmp_path: Pat
     (tmp_path / "other" / "x").touch()
     with pytest.raises(ConfigError, match="holds other files"):
         _fit(folder, tmp_path / "other")
-    job = json.loads((begun / "job.json").read_text())
+    job = json.loads((begun / "job.json").read_text(encoding="utf-8"))
     assert job["model"] == "als"
 
 

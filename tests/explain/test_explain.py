@@ -333,7 +333,7 @@ def test_report_is_written_whole_or_not_at_all(fitted, tmp_path):
     path.write_text("before")
     with pytest.raises(UnknownIdError):
         write_report(rec, path, users=["nobody"])
-    assert path.read_text() == "before"
+    assert path.read_text(encoding="utf-8") == "before"
     with pytest.raises(ConfigError, match="cannot write"):
         write_report(rec, tmp_path / "no" / "r.html")
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]

@@ -358,7 +358,7 @@ def test_early_stopping_saving_the_best_and_logging(dls, tmp_path):
     assert len(values) < 30
     assert (tmp_path / "models" / "best.pth").is_file()
     assert learn.validate()[0] == pytest.approx(min(v[1] for v in values), rel=1e-5)
-    rows = list(csv.reader((tmp_path / "history.csv").read_text().splitlines()))
+    rows = list(csv.reader((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["epoch", "train_loss", "valid_loss", "mae", "time"]
     assert len(rows) == len(values) + 1
     with pytest.raises(ConfigError, match="the table has: train_loss, valid_loss, mae"):

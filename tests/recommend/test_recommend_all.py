@@ -222,7 +222,7 @@ def test_names_of_files_say_what_is_written_and_no_other_table_is_replaced(rec, 
     expected = rec.recommend_all(3)
     for name, separator in (("lists.csv", ","), ("lists.tsv", "\t")):
         assert rec.recommend_all(3, out=tmp_path / name) is None
-        assert (tmp_path / name).read_text().startswith(separator.join(["user", "rank", "item"]))
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(separator.join(["user", "rank", "item"]))
         assert len(pl.read_csv(tmp_path / name, separator=separator)) == len(expected)
         rec.recommend_all(2, out=tmp_path / name)  # lists take the place of lists
     rec.data.to_frame().write_csv(tmp_path / "ratings.csv")

@@ -38,7 +38,7 @@ def options():
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "cofactor.service", "kubernetes.yaml"])
 def test_the_options_in_a_file_are_those_of_the_program(name):
-    lines = (DEPLOY / name).read_text().splitlines()
+    lines = (DEPLOY / name).read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if "HEALTHCHECK" not in line and not line.startswith("#"))
     if name == "Dockerfile":
         text = text[text.index("ENTRYPOINT") :]
@@ -48,13 +48,13 @@ def test_the_options_in_a_file_are_those_of_the_program(name):
 
 
 def test_the_commands_in_the_page_are_those_of_the_program():
-    text = (DOCS / "production.md").read_text()
+    text = (DOCS / "production.md").read_text(encoding="utf-8")
     used = {o for line in re.findall(r"cofactor serve[^`\n]*", text) for o in re.findall(r"--[a-z-]+", line)}
     assert used <= options()
     from cofactor.cli import state
 
     commands = {c.name for c in state.app.registered_commands}
-    named = set(re.findall(r"cofactor state ([a-z]+)", text + (DOCS / "serving.md").read_text()))
+    named = set(re.findall(r"cofactor state ([a-z]+)", text + (DOCS / "serving.md").read_text(encoding="utf-8")))
     assert named <= commands
     assert {p.name for p in DEPLOY.iterdir()} <= set(re.findall(r"`([\w.]+)`", text))
 
@@ -76,7 +76,7 @@ def test_the_script_that_retrains_writes_a_bundle(tmp_path):
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_the_unit_is_one(tmp_path):
     unit = tmp_path / "cofactor.service"
-    text = (DEPLOY / "cofactor.service").read_text()
+    text = (DEPLOY / "cofactor.service").read_text(encoding="utf-8")
     unit.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={sys.executable}", text).replace("User=cofactor\n", ""))
     found = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
     said = [line for line in found.stderr.splitlines() if "cofactor.service" in line]
@@ -86,19 +86,19 @@ def test_the_unit_is_one(tmp_path):
 def test_the_settings_of_the_containers_fit_together():
     """What a container is told, mounts and answers; the same ports, folders and secrets on both sides."""
     yaml = pytest.importorskip("yaml")
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
     server = compose["services"]["server"]
     mounted = {one.split(":")[1] for one in server["volumes"]}
     told = dict(one.removeprefix("--").partition("=")[::2] for one in server["command"][1:])
     assert {told["versions"], told["tokens"], str(Path(server["command"][0]).parent)} == mounted
     assert (DEPLOY / server["build"]["dockerfile"].removeprefix("deploy/")).is_file()
-    made = (DEPLOY / "Dockerfile").read_text()
+    made = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert f"mkdir -m 700 {Path(told['versions']).name}" in made  # else a volume there belongs to root
     user = re.search(r"--uid (\d+)", made)[1]
     named = {one.split(":")[0] for one in server["volumes"] if not one.startswith(".")}
     assert named | {"database"} == set(compose["volumes"])
 
-    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8"))
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     told = dict(one.removeprefix("--").partition("=")[::2] for one in container["args"][1:])
@@ -136,7 +136,7 @@ def test_a_server_behind_the_proxy(tmp_path):
     access.addHandler(handler)
     access.setLevel(logging.INFO)
     with serving(saved(tmp_path, "bias"), token=TOKEN, access_log=True) as (inner, _):
-        text = (DEPLOY / "nginx.conf").read_text()
+        text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
         for old, new in (
             ("127.0.0.1:8000", f"127.0.0.1:{inner}"), ("443", f"127.0.0.1:{port}"),
             (f"/etc/ssl/{name}.pem", str(certificate)), (f"/etc/ssl/{name}.key", str(key)),

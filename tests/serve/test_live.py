@@ -174,7 +174,7 @@ def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
         at = start + json.loads(content[8:start])["id"]["data_offsets"][0]
         content[at + 8 : at + 16] = content[at : at + 8]  # one id stands twice
     (broken / name).write_bytes(content)
-    facts = json.loads((broken / "manifest.json").read_text())
+    facts = json.loads((broken / "manifest.json").read_text(encoding="utf-8"))
     facts["files"][name]["blake2b"] = digest_of(bytes(content))
     (broken / "manifest.json").write_bytes(manifest.dump(facts))
     monkeypatch.setattr("cofactor.bundle.loading.SMALL", 0)

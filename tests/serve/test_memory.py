@@ -121,7 +121,7 @@ def ask(port, count, rng):
 
 def memory(process):
     """MB that a process holds itself: what it shares with others depends on these."""
-    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8")
     return sum(int(kb) for kb in re.findall(r"^Pss_(?:Anon|Shmem): +(\d+) kB", text, re.M)) / 1000
 
 

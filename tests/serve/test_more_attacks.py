@@ -259,4 +259,4 @@ def test_a_link_in_a_state_is_not_written_through(bundle, tmp_path, name):
     with contextlib.suppress(CofactorError):  # a sentence, where it is not used
         live.open()
     live.close()
-    assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("precious", 0o644)
+    assert (victim.read_text(encoding="utf-8"), stat.S_IMODE(victim.stat().st_mode)) == ("precious", 0o644)

@@ -188,7 +188,7 @@ def test_tokens_have_scopes_and_change_while_it_runs(bundle, tmp_path, typed, mo
         code, out, _ = typed("token", name, "--scopes", scopes, "--file", file)
         assert code == 0
         asked[name] = {"authorization": f"Bearer {out.strip()}"}
-        assert out.strip() not in file.read_text()
+        assert out.strip() not in file.read_text(encoding="utf-8")
     assert typed("token", "x", "--scopes", "all")[0] == 2
     event = {"events": [{"user": 5, "item": 101, "rating": 3}]}
     with client(bundle, tokens=file, host="0.0.0.0") as http:
@@ -206,7 +206,7 @@ def test_tokens_have_scopes_and_change_while_it_runs(bundle, tmp_path, typed, mo
                 http.post("/v1/reload", json={}, headers=asked[name]),
             )
             assert tuple(a.status_code for a in answers) == statuses, name
-        lines = [line for line in file.read_text().splitlines() if not line.startswith("reader")]
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("reader")]
         time.sleep(0.01)
         file.write_text("\n".join(lines))
         refused(http.get("/v1/info", headers=asked["reader"]), 401)

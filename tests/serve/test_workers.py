@@ -59,7 +59,7 @@ def postgresql():
             ready = subprocess.run([bin_ / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"], check=False)
             if ready.returncode == 0:
                 break
-            assert server.poll() is None, (folder / "log").read_text()
+            assert server.poll() is None, (folder / "log").read_text(encoding="utf-8")
             time.sleep(0.02)
         yield f"postgresql://cofactor@127.0.0.1:{port}"
     finally:
@@ -429,11 +429,13 @@ class Served:
         raise AssertionError("".join(said) + self.process.stderr.read())
 
     def workers(self):
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="utf-8").split()
+        )
         found = []
         for pid in children:
             with contextlib.suppress(OSError):  # it ended meanwhile
-                if "multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_text():
+                if "multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8"):
                     found.append(int(pid))
         return found
 

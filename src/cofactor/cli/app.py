@@ -6,6 +6,7 @@ Only the module of the requested command is imported, so that ``cofactor --help`
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -137,6 +138,7 @@ def _root(
 def main() -> None:
     """Run the program. A user's mistake ends in one line on stderr and exit code 2."""
     warnings.showwarning = _warn
+    _print_any_text()
     try:
         _check_limits()
         completing = any(name.startswith("_COFACTOR") for name in os.environ)
@@ -169,6 +171,13 @@ def main() -> None:
         if type(exc).__name__ != "PanicException":  # raised by polars
             raise
         _fail(_NO_THREADS if "thread" in str(exc).lower() else f"polars failed: {exc}")
+
+
+def _print_any_text() -> None:
+    """Let the output hold characters that its encoding lacks, as ``\\u...``: a title in Greek, in a pipe on Windows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 ADDRESSES = 1_300_000_000

@@ -152,7 +152,7 @@ def _begin(folder: Path, mark: str) -> None:
     place = folder / "_LISTS"
     try:
         if place.exists():
-            if place.read_text() != mark:
+            if place.read_text(encoding="utf-8") != mark:
                 raise ConfigError(
                     f"{folder} holds other lists (of another model or with other options); give another folder"
                 )

@@ -120,7 +120,7 @@ class Work:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _held(self.folder)
             if job.exists():
-                self._resume(json.loads(job.read_text()), json.loads(json.dumps(key)), resume)
+                self._resume(json.loads(job.read_text(encoding="utf-8")), json.loads(json.dumps(key)), resume)
             else:
                 _write(job, key)
         except BaseException as error:
@@ -146,7 +146,7 @@ class Work:
             )
         for place in sorted((self.folder / "steps").glob("*.json")):
             try:
-                record = json.loads(place.read_text())
+                record = json.loads(place.read_text(encoding="utf-8"))
                 if record["digest"] != _digest(record):
                     raise ValueError
             except (ValueError, KeyError, TypeError):
