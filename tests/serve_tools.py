@@ -66,11 +66,12 @@ def client(bundle, *, raises=True, headers=None, **settings):
 @contextmanager
 def serving(bundle, *, app=None, **settings):
     """Run a server on a socket, in a thread of this process. Yields (its port, the application)."""
-    from cofactor.serve.server import _server, listening
+    from cofactor.serve.server.process import server_of
+    from cofactor.serve.server.sockets import listening
 
     told = Settings(bundle, **{"watch": False, "port": 0} | settings)
     app = app or create_app(told)
-    server = _server(app, told)
+    server = server_of(app, told)
     listener = listening("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -190,7 +190,7 @@ def test_a_list_scores_what_it_lists_alone(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_server_uses_the_saved_index(tmp_path: Path) -> None:
     rec = recommender(5_000, 8, 0.8)
     rec.approximate(above=0, sample=20).save(tmp_path / "fast.cofactor")
-    served = pytest.importorskip("cofactor.serve.served")
+    served = pytest.importorskip("cofactor.serve.models.served")
     fast = served.unwritten(tmp_path / "fast.cofactor", 1, 100).rec
     assert fast.index is not None
     assert fast.index.exact

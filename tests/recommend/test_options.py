@@ -89,7 +89,7 @@ def test_flags_carry_the_declared_help_and_default():
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_http_says_the_same_as_python(name, rec):
-    schemas = pytest.importorskip("cofactor.serve.schemas", reason="the serve extra is not installed")
+    schemas = pytest.importorskip("cofactor.serve.http.schemas", reason="the serve extra is not installed")
     value = OTHER[name] if name != "calibration" else 0.5
     asked = schemas.Recommend.model_validate_json(json.dumps({"user": 5, name: value}))
     given = asked.model_dump(exclude={"user", "history", "features"}, exclude_defaults=True)

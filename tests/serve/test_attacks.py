@@ -16,8 +16,8 @@ import pytest
 import cofactor as cf
 from cofactor.errors import BundleError, ConfigError
 from cofactor.serve import Settings
-from cofactor.serve.live import Live
-from cofactor.serve.rows import Event
+from cofactor.serve.live.live import Live
+from cofactor.serve.storage.rows import Event
 from serve_tools import NEW, client, ok, refused, saved, waited
 
 
@@ -177,8 +177,8 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from cofactor.serve import Settings
-from cofactor.serve.live import Live
-from cofactor.serve.rows import Event
+from cofactor.serve.live.live import Live
+from cofactor.serve.storage.rows import Event
 live = Live(Settings(Path(sys.argv[1]), watch=False))
 live.open()
 live.tell([Event(5, 100 + k % 25, 1.0 + k % 5, 1_700_000_000 + k) for k in range(200)])
@@ -301,7 +301,7 @@ def test_a_refused_second_server_leaves_the_first_its_lock(bundle):
     for _ in range(2):
         with pytest.raises(ConfigError, match="in use"):
             Live(Settings(bundle, watch=False)).open()
-    code = "import sys; from cofactor.serve import Settings; from cofactor.serve.live import Live\n"
+    code = "import sys; from cofactor.serve import Settings; from cofactor.serve.live.live import Live\n"
     code += "Live(Settings(sys.argv[1], watch=False)).open()"
     other = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, timeout=60)
     assert "in use" in other.stderr
@@ -337,7 +337,7 @@ def test_a_state_of_the_first_format_is_read(bundle):
         db.execute("INSERT INTO events (user, item, rating, time) VALUES (999, 101, 5.0, 1700000000)")
         db.execute("INSERT INTO events (user, item, rating, time) VALUES (5, 102, 1.0, 1700000001)")
         db.execute("DELETE FROM events WHERE id = 2")
-        from cofactor.serve.versions import origin_of
+        from cofactor.serve.storage.versions import origin_of
 
         row = 1, "given", origin_of(bundle), "000001.cofactor", "popular", "", 0, None, 1.7e9, 1
         db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)

@@ -92,7 +92,7 @@ def test_another_one_takes_its_place_and_a_refit_does_not(bundles, tmp_path):
 
 
 def test_only_an_admin_wakes_another_version(bundles, tmp_path):
-    from cofactor.serve.tokens import hashed
+    from cofactor.serve.guard.tokens import hashed
 
     tokens = tmp_path / "tokens"
     tokens.write_text(f"shop read sha256:{hashed(TOKEN)}\n", encoding="utf-8")

@@ -21,13 +21,13 @@ import cofactor as cf
 from cofactor.errors import BundleError, ConfigError
 from cofactor.recommender import Recommender
 from cofactor.serve import Settings
-from cofactor.serve.catalogue import Catalogue
-from cofactor.serve.live import Live
-from cofactor.serve.middleware import Guard
-from cofactor.serve.rows import Event
-from cofactor.serve.store import Store
-from cofactor.serve.transactions import StoreError
-from cofactor.serve.versions import adopt
+from cofactor.serve.guard.middleware import Guard
+from cofactor.serve.live.live import Live
+from cofactor.serve.models.catalogue import Catalogue
+from cofactor.serve.storage.rows import Event
+from cofactor.serve.storage.store import Store
+from cofactor.serve.storage.transactions import StoreError
+from cofactor.serve.storage.versions import adopt
 from serve_tools import NEW, TOKEN, client, ok, ratings, refused, saved, waited
 
 
@@ -166,7 +166,7 @@ def test_a_version_that_went_bad_is_said(bundle):
 
 
 def test_a_reload_that_was_asked_for_is_not_done_again_by_the_watch(bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.2)
+    monkeypatch.setattr("cofactor.serve.live.live._LOOK_EVERY", 0.2)
     with client(bundle, watch=True) as http:
         saved(tmp_path, "popular", bundle.name)
         http.post("/v1/reload", json={})  # 409 where the watch was quicker
@@ -177,7 +177,7 @@ def test_a_reload_that_was_asked_for_is_not_done_again_by_the_watch(bundle, tmp_
 
 
 def test_the_watch_outlives_an_error(bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.05)
+    monkeypatch.setattr("cofactor.serve.live.live._LOOK_EVERY", 0.05)
     with client(bundle, watch=True) as http:
         full = StoreError("database or disk is full")
         with monkeypatch.context() as patch:
@@ -234,7 +234,7 @@ def test_who_is_forgotten_while_it_trains_is_not_learned(tmp_path, monkeypatch):
 def test_an_end_does_not_wait_for_a_training(tmp_path, monkeypatch):
     bundle = saved(tmp_path)
     begun, go_on = slow_refit(monkeypatch)
-    monkeypatch.setattr("cofactor.serve.live._PATIENCE", 0.1)
+    monkeypatch.setattr("cofactor.serve.live.live._PATIENCE", 0.1)
     live = Live(Settings(bundle, watch=False))
     live.open()
     live.tell([Event(5, 101, 1.0, 1_700_000_000)])
@@ -253,7 +253,7 @@ def test_an_end_does_not_wait_for_a_training(tmp_path, monkeypatch):
 def test_connections_without_a_request_are_closed():
     import uvicorn
 
-    from cofactor.serve.idle_timeout import protocol_of
+    from cofactor.serve.connections.idle_timeout import protocol_of
 
     quick = protocol_of(most=100)
     quick.patience = 0.2
@@ -283,7 +283,7 @@ def test_connections_without_a_request_are_closed():
 
 
 def test_who_does_not_read_holds_no_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("cofactor.serve.middleware.SEND_SECONDS", 0.05)
+    monkeypatch.setattr("cofactor.serve.guard.reply.SEND_SECONDS", 0.05)
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -325,10 +325,9 @@ def test_a_map_is_computed_once_and_made_in_parts(monkeypatch, unrated):
     columns = {name: getattr(data, name)[kept] for name in ("users", "items", "values", "times")}
     rec = cf.fit(data.replace(**columns), model="als", seed=0)
     places, calls = np.random.default_rng(0).random((25, 2), dtype=np.float32), []
-    monkeypatch.setattr(
-        "cofactor.serve.catalogue.item_map", lambda m, d, shown, seed: calls.append(shown) or places[: len(shown)]
-    )
-    monkeypatch.setattr("cofactor.serve.catalogue._PART", 4)
+    place = "cofactor.serve.models.catalogue"
+    monkeypatch.setattr(f"{place}.item_map", lambda m, d, shown, seed: calls.append(shown) or places[: len(shown)])
+    monkeypatch.setattr(f"{place}._PART", 4)
     catalogue = Catalogue(rec, 0)
     for limit in (1500, 1500, 9):
         found = json.loads(catalogue.map(limit))

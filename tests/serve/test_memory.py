@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cofactor.recommend.updates import Recent
-from cofactor.serve.catalogue import Lists
+from cofactor.serve.models.catalogue import Lists
 from serve_tools import ratings, saved
 
 N_USERS, N_ITEMS = 400, 25

@@ -12,10 +12,12 @@ import threading
 import pytest
 
 from cofactor.errors import CofactorError, ConfigError
-from cofactor.serve import Settings, tables, tokens
-from cofactor.serve.live import Live
-from cofactor.serve.store import Store
-from cofactor.serve.tokens import ADMIN, EVENTS, READ
+from cofactor.serve import Settings
+from cofactor.serve.guard import tokens
+from cofactor.serve.guard.tokens import ADMIN, EVENTS, READ
+from cofactor.serve.live.live import Live
+from cofactor.serve.storage import tables
+from cofactor.serve.storage.store import Store
 from serve_tools import client, ok, refused, saved, serving, waited
 
 JSON = {"content-type": "application/json"}
@@ -164,7 +166,7 @@ def test_maps_of_all_sizes_do_not_queue_without_an_end(bundle, tmp_path, monkeyp
         going.wait(10)
         raise RuntimeError("no map today")
 
-    monkeypatch.setattr("cofactor.serve.catalogue.item_map", slow)
+    monkeypatch.setattr("cofactor.serve.models.catalogue.item_map", slow)
     statuses = []
     with client(bundle, state=tmp_path / "s", wait_seconds=0.1, raises=False) as http:
 
@@ -238,7 +240,7 @@ def test_a_state_that_cannot_be_made_says_so_in_one_sentence(bundle, tmp_path, m
         tables.metadata.create_all(db)
 
     with monkeypatch.context() as patch:
-        patch.setattr("cofactor.serve.tables.migrate", full)
+        patch.setattr("cofactor.serve.storage.tables.migrate", full)
         with pytest.raises(ConfigError, match=r"cannot open .*database or disk is full$"):
             Store(tmp_path / "s")
     store = Store(tmp_path / "s")  # nothing is left in the way

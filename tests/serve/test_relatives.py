@@ -17,11 +17,11 @@ from functools import partial
 import pytest
 
 from cofactor.serve import Settings
-from cofactor.serve.catalogue import LIST_BYTES, LIST_OVERHEAD, Lists
-from cofactor.serve.live import Live
-from cofactor.serve.rows import Event
-from cofactor.serve.store import Store
-from cofactor.serve.transactions import StoreError
+from cofactor.serve.live.live import Live
+from cofactor.serve.models.catalogue import LIST_BYTES, LIST_OVERHEAD, Lists
+from cofactor.serve.storage.rows import Event
+from cofactor.serve.storage.store import Store
+from cofactor.serve.storage.transactions import StoreError
 from holdup import CONTROL, HEALTH, attacked, best_of, held_up
 from serve_tools import client, ok, refused, saved, serving, waited
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cofactor.serve.tokens import ADMIN, READ, line_of
+from cofactor.serve.guard.tokens import ADMIN, READ, line_of
 from serve_tools import client, ok, refused, saved, serving
 
 ASK = b'{"user": 5, "n": 1}'

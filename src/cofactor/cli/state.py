@@ -11,7 +11,7 @@ import typer
 
 from cofactor.cli.common import Json, console, print_json, say
 from cofactor.errors import ConfigError, MissingExtraError
-from cofactor.serve.tokens import line_of
+from cofactor.serve.guard.tokens import line_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,12 +25,12 @@ Where = typer.Argument(help="The directory of a state, or the address of its dat
 
 def _state() -> ModuleType:
     try:
-        from cofactor.serve import state
+        from cofactor.serve import maintenance
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("cofactor"):
             raise
         raise MissingExtraError("SQLAlchemy and orjson", "serve", "the state of a server") from None
-    return state
+    return maintenance
 
 
 def _place(where: str) -> Any:

@@ -13,7 +13,7 @@ __all__ = ["Settings", "create_app", "run"]
 
 def __getattr__(name: str) -> Any:
     if name in ("create_app", "run"):  # need the extra; Settings does not
-        from cofactor.serve import server
+        from cofactor.serve.server import run as running
 
-        return getattr(server, name)
+        return getattr(running, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Connections and their turns, below HTTP."""

@@ -1,0 +1,1 @@
+"""The HTTP interface: routes, the form of requests, handlers, answers, errors."""

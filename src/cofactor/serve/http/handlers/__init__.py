@@ -1,0 +1,1 @@
+"""Request handlers: plain functions whose results the application serialises to JSON."""

@@ -1,0 +1,1 @@
+"""The models of a server: the stored versions, and loaded ones with their newer ratings."""

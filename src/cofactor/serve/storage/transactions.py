@@ -1,0 +1,247 @@
+"""The database of a state: opened and checked, and used in transactions, each all or nothing and one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from cofactor.errors import CofactorError, ConfigError
+from cofactor.serve.storage import tables as t
+from cofactor.serve.storage.databases import create, postgresql_engine, sqlite_engine
+from cofactor.serve.storage.rows import COUNTERS
+from cofactor.serve.storage.state_folder import StateError, StateFolder
+
+log = logging.getLogger("cofactor.serve")
+MIGRATING = 3600.0
+"""Seconds that a server waits for another one to change the format of a database."""
+_TURN_EVERY = 0.5
+"""Seconds between two attempts at that."""
+_CHECKED_WHOLE = 256 << 20
+"""SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
+
+
+class StoreError(CofactorError):
+    """The store cannot be reached or written; nothing was changed."""
+
+
+class Unsure(StoreError):
+    """The connection to the database was lost during a commit, so its outcome is unknown."""
+
+
+class Transactions:
+    """One connection pool. Every method may be called from any thread.
+
+    ``where`` is the state's directory, or the address of a PostgreSQL database (libpq's form, several hosts included).
+    ``lock``: refuse a directory that a server uses, and check the store; without it, join that server.
+    """
+
+    def __init__(self, where: Path | str, *, lock: bool = True) -> None:
+        self.folder: StateFolder | None = None
+        if isinstance(where, Path):
+            self.folder = StateFolder(where)
+            exists = self.folder.open(lock=lock)
+            self._engine = sqlite_engine(self.folder.store)
+        else:
+            exists = True
+            self._engine = postgresql_engine(where)
+        self._locked = lock
+        self._opened = False
+        try:
+            self._open(exists)
+        except BaseException:
+            self._engine.dispose()
+            if self.folder is not None:
+                self.folder.close()
+            raise
+
+    # ---- opening
+
+    def _open(self, exists: bool) -> None:
+        try:
+            if self.folder is not None and not exists:
+                create(self.folder)
+            with self._write(number=None) as db:
+                begin = self._format(db)
+                if self.folder is not None and not begin:
+                    raise StateError(
+                        f"{self._name} is empty, so the newer ratings of this state are lost; restore a backup, or"
+                        f" start without newer ratings with `cofactor state repair {self.folder.path}`"
+                    )
+                if begin != t.FORMAT:
+                    t.migrate(db, begin, {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)})
+                rows = db.execute(t.meta.select()).all()
+                for row in [*rows, *db.execute(t.counters.select()), *db.execute(t.versions.select())]:
+                    self._whole(row)
+            self.meta = {row.name: row.value for row in rows}
+            if self.folder is not None and self._locked:
+                self._check(self.folder)
+            self._opened = True
+        except OSError as exc:
+            raise ConfigError(f"cannot open {self._name}: {exc.strerror or exc}") from None
+        except StoreError as exc:
+            raise self._explained(exc) from None
+        except SQLAlchemyError as exc:  # during the creation of the file, such as on a full disk
+            raise self._explained(StoreError(words_of(exc))) from None
+        except (ValueError, TypeError, LookupError) as exc:  # the stored values have wrong types
+            if isinstance(exc, CofactorError):
+                raise
+            raise self._explained(StoreError(f"malformed: {exc}")) from None
+
+    def _format(self, db: sa.Connection) -> int:
+        if self.folder is not None:
+            ours = db.exec_driver_sql("PRAGMA application_id").scalar()
+            if ours != t.OURS and (ours or db.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()):
+                raise ConfigError(f"{self._name} is a database of another program; move it away")
+        else:
+            self._take_turn(db)
+        begin = t.format_of(db)
+        if begin > t.FORMAT:
+            raise ConfigError(
+                f"{self._name} has format {begin}, but this cofactor reads formats up to {t.FORMAT}; upgrade cofactor"
+            )
+        return begin
+
+    def _take_turn(self, db: sa.Connection) -> None:
+        """Take the turn to migrate the database, until the end of the transaction."""
+        end, said = time.monotonic() + MIGRATING, False
+        while not db.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({t.OURS})").scalar():
+            if time.monotonic() > end:
+                raise ConfigError(
+                    f"another server has been migrating the database for {MIGRATING / 60:.0f} minutes; wait until it"
+                    " ends (pg_stat_activity shows it as application cofactor), and start this server again"
+                )
+            if not said:
+                log.warning("another server opens or migrates the database; waiting until it is done")
+                said = True
+            time.sleep(_TURN_EVERY)
+
+    def _check(self, folder: StateFolder) -> None:
+        """Raise StateError where the store is damaged or has lost data."""
+        with self._read() as db:
+            small = folder.store.stat().st_size < _CHECKED_WHOLE
+            said = db.exec_driver_sql(f"PRAGMA {'integrity' if small else 'quick'}_check(1)").scalar()
+        advice = f"restore a backup, or save the remaining rows with `cofactor state repair {folder.path}`"
+        if said != "ok":
+            raise StateError(f"{folder.store} is damaged ({said}); {advice}")
+        now, there = self.position(), self._rows()
+        lost = max(now["events"] - now["deleted"] - there, folder.facts.get("events", 0) - now["events"])
+        if lost > 0 or folder.facts.get("activations", 0) > now["activations"]:
+            what = f"{lost:,} confirmed newer ratings" if lost > 0 else "a confirmed model swap"
+            raise StateError(f"{folder.store} has lost {what}; {advice}")
+        if folder.facts and folder.facts.get("id") != self.meta["id"]:
+            raise StateError(f"{folder.store} belongs to another state; {advice}")
+        folder.mark({"store": "sqlite", "id": self.meta["id"], "open": True} | _head(now))
+        folder.keep_reserve()
+
+    def _whole(self, row: Any) -> Any:
+        """Return the row; StateError where its checksum is wrong."""
+        if not t.is_whole(row):
+            advice = "restore a backup, or save the remaining rows with `cofactor state repair`"
+            raise StateError(f"{self._name} is damaged (the record {row[0]!r}); {advice}")
+        return row
+
+    def _rows(self) -> int:
+        """Return the number of events, counted row by row (not in an index)."""
+        with self._read() as db:
+            return int(db.exec_driver_sql(f"SELECT count(*) FROM {t.events.name} NOT INDEXED").scalar_one())
+
+    @property
+    def _name(self) -> str:
+        return str(self.folder.store) if self.folder is not None else "the database"
+
+    def _explained(self, exc: StoreError) -> ConfigError:
+        said = str(exc)
+        if "locked" in said and self.folder is not None:
+            return ConfigError(f"{self.folder.path} is in use by another server; stop it, or give another --state")
+        damaged = any(word in said for word in ("malformed", "not a database", "no such table", "no such column"))
+        if damaged and self.folder is not None and self.folder.facts:
+            advice = f"restore a backup, or save the remaining rows with `cofactor state repair {self.folder.path}`"
+            return StateError(f"{self.folder.store} is damaged ({said}); {advice}")
+        if "lock timeout" in said:
+            return ConfigError(
+                "the database must be migrated, but other servers use it; stop them, start this server, then the others"
+            )
+        if "not a database" in said:
+            return ConfigError(f"{self._name} is not a store of newer ratings ({said}); move it away")
+        return ConfigError(f"cannot open {self._name}: {said}")
+
+    def close(self) -> None:
+        """Close the store."""
+        if self.folder is None:
+            self._engine.dispose()
+            return
+        if self._locked and self._opened:
+            with contextlib.suppress(StoreError, OSError):
+                if self._truncated():
+                    self.folder.mark(self.folder.facts | {"open": False} | _head(self.position()))
+        self._engine.dispose()
+        self.folder.close()
+
+    # ---- transactions
+
+    @contextlib.contextmanager
+    def _write(self, number: str | None = "events") -> Iterator[sa.Connection]:
+        """Run one write transaction at a time, atomically. ``number`` is the counter whose row gives the turn.
+
+        StoreError where nothing was changed; Unsure where the connection to a database was lost during the commit.
+        """
+        ending = False
+        try:
+            with self._engine.connect() as db, db.begin():
+                if self._engine.dialect.name == "postgresql" and number is not None:
+                    db.execute(sa.select(t.counters.c.value).where(t.counters.c.name == number).with_for_update())
+                yield db
+                ending = self.folder is None
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as exc:
+            raise (Unsure if ending else StoreError)(words_of(exc)) from exc
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect().execution_options(reading=True) as db, db.begin():
+                yield db
+        except SQLAlchemyError as exc:
+            raise StoreError(words_of(exc)) from exc
+
+    def position(self) -> dict[str, int]:
+        """Return all counters, which give the position of the store."""
+        with self._read() as db:
+            return {row.name: row.value for row in db.execute(COUNTERS)}
+
+    def _advance(self, **head: int) -> None:
+        if self.folder is not None and self.folder.facts:
+            with contextlib.suppress(OSError):
+                self.folder.advance(**head)
+
+    def _truncated(self) -> bool:
+        """Truncate the write-ahead log of SQLite, so that no deleted row stays there; return False where others
+        read."""
+        for _ in range(20):
+            try:
+                with self._engine.connect().execution_options(plain=True) as db:
+                    row = db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").first()
+                if row is not None and not row[0]:
+                    return True
+            except SQLAlchemyError as exc:
+                log.warning("the log of the store cannot be emptied: %s", words_of(exc))
+                return False
+            time.sleep(0.05)
+        return False
+
+
+def _head(position: dict[str, int]) -> dict[str, int]:
+    return {"events": position["events"], "activations": position["activations"]}
+
+
+def words_of(exc: Exception) -> str:
+    """Return the database's message in one line, without values or addresses."""
+    cause = getattr(exc, "orig", None)
+    return str(cause or exc).strip().splitlines()[0][:300] if str(cause or exc).strip() else type(exc).__name__
