@@ -1,8 +1,9 @@
-"""Taking connections in: those that are gone again cost next to nothing, who asks for the health goes first, and those
-who send many requests at once wait for each other.
+"""Admission of connections by priority.
 
-asyncio makes a transport and a protocol of each connection that the system has accepted, one after the other. Where
-somebody opens thousands, and closes them or asks without waiting, ``/health`` would wait behind all of these.
+asyncio makes a transport and a protocol for each accepted connection, in the order of arrival. A client that opens
+thousands of connections would therefore delay ``/health`` behind all of them. Here the first bytes of a connection
+decide its priority: requests for ``/health`` come first, pipelined requests last. Connections that are closed already
+are dropped at little cost.
 """
 
 from __future__ import annotations
@@ -19,26 +20,33 @@ from typing import Any
 log = logging.getLogger("cofactor.serve")
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 VERSION = b" HTTP/1."
-"""In the first line of each request."""
+"""Part of the first line of every request; its count is the number of pipelined requests."""
 _LOOKED_AT = 2048
 """Number of first bytes that are examined."""
 _HEALTH_FIRST, _ASKS, _ENDED, _AHEAD = range(4)
-"""Who waits: for the health; to ask something; having sent all, and perhaps gone; having sent many requests at once."""
+"""Priorities: a request for ``/health``; another request; a client that has stopped sending, and may be gone; several
+pipelined requests."""
 _AT_ONCE = 1024
 """Most connections accepted in one iteration of the event loop."""
 _REST = 6
-"""Iterations without new connections after a request for ``/health``, the number that its answer takes."""
+"""Iterations without accepting after a request for ``/health``: its answer takes that many."""
 _PAUSE = 1.0
 """Seconds without accepting when no descriptors are left."""
 _PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 _NO_MORE = getattr(select, "POLLRDHUP", 0)
-"""The client has stopped sending, and may have closed the connection."""
+"""The event that the client has stopped sending; it may have closed the connection."""
 
 
 class Door:
-    """Of one listening socket; ``connect`` makes a connection of one that was accepted. At most ``most`` wait; while it
-    is ``crowded`` inside, all wait but those who ask for the health. It is asked for those who sent several requests at
-    once (True) and for the others."""
+    """The queue of accepted connections of one listening socket.
+
+    Args:
+        listener: the listening socket.
+        connect: makes a connection of an accepted socket.
+        most: the most connections that wait; another one replaces the oldest of the longest queue.
+        crowded: whether connections must wait, asked for pipelining clients (True) and for the others (False). Requests
+            for ``/health`` never wait.
+    """
 
     def __init__(
         self,
@@ -57,7 +65,7 @@ class Door:
         self._loop.add_reader(listener.fileno(), self._accept)
 
     def _accept(self) -> None:
-        """Accept one connection, and twice as many in each further iteration, since other processes accept too."""
+        """Accept connections: one, and twice as many in each further iteration, since other processes accept too."""
         if self._rest > 0:
             self._rest -= 1
             self._rested = True
@@ -99,8 +107,10 @@ class Door:
             self._loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """Let two in: the first by rank and, so that no rank waits for ever, one of the others by turns. Those that
-        are gone meanwhile only cost a look, and those that sent more have another rank."""
+        """Admit two connections: the first by priority, and one of the other priorities in turn, so that none starves.
+
+        The priority is determined again here, since the client may have gone or sent more meanwhile.
+        """
         self._going = False
         others = (_ASKS, _ENDED, _AHEAD)
         self._turn = (self._turn + 1) % len(others)
@@ -117,7 +127,7 @@ class Door:
                 if now > rank:
                     self._lines[now].append(one)
                     continue
-                if rank == _HEALTH_FIRST and not self._rested:  # a crowd that asks for it keeps nobody out either
+                if rank == _HEALTH_FIRST and not self._rested:  # many requests for it must not starve the others
                     self._rest = _REST
                 task = self._loop.create_task(self._let_in(one))
                 self._tasks.add(task)
@@ -142,7 +152,7 @@ class Door:
 
 
 def _rank(one: socket.socket) -> int | None:
-    """In which line a client waits, by what it sent so far; None where it went without a word."""
+    """Return the priority of a connection by its first bytes; None where the client is gone and sent nothing."""
     try:
         first = one.recv(_LOOKED_AT, _PEEK)
     except BlockingIOError:

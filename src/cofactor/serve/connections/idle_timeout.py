@@ -160,7 +160,7 @@ class IdleTimeoutProtocol(H11Protocol):
         self._go_on()
 
     def on_response_complete(self) -> None:
-        """Go on with what came meanwhile: whoever sent it did not wait for the answer."""
+        """Continue with the bytes that came meanwhile; their client did not wait for the answer."""
         self.early = True
         super().on_response_complete()
         self.early = False
@@ -172,7 +172,7 @@ class IdleTimeoutProtocol(H11Protocol):
         return FIRST if self.cycle is None else LATER
 
     def _after_empty_lines(self) -> bytes:
-        """What came and is not read yet; empty lines at its head are dropped."""
+        """Return the bytes that h11 has not parsed yet, without leading empty lines, which are dropped."""
         waiting = self.conn.trailing_data[0]
         empty = _EMPTY.match(waiting)
         if empty is None or not empty.end():

@@ -1,7 +1,7 @@
 """A limit on the work in each iteration of the event loop; further work waits for later iterations.
 
-An iteration with a request from each of hundreds of connections would last so long that ``/health``, which takes
-several iterations, waited a second. So in each iteration one request begins, and some connections are read.
+With hundreds of connections, an iteration that began a request of each would take long, and ``/health`` needs several
+iterations. So one request begins in each iteration, and a few connections are read.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ T = TypeVar("T", bound=Connection)
 
 
 class Rounds(Generic[T]):
-    """At most ``most`` per iteration; ``go`` is called in a later iteration for each one that waits. Several lines take
-    turns."""
+    """A queue that admits at most ``most`` entries per iteration of the event loop.
+
+    ``go`` is called for each entry that had to wait. With several ``lines``, entries are taken from them in turn.
+    """
 
     def __init__(self, most: int, go: Callable[[T], None], lines: int = 1) -> None:
         self.most, self.go = most, go
@@ -32,7 +34,7 @@ class Rounds(Generic[T]):
         self._left, self._counting, self._last = most, False, 0
 
     def take(self, one: T, loop: asyncio.AbstractEventLoop, line: int = 0) -> bool:
-        """Return whether ``one`` may go on now; otherwise it waits at the end of a line."""
+        """Return whether ``one`` is admitted now; otherwise it waits at the end of a line."""
         self._count(loop)
         if self._left > 0:
             self._left -= 1
@@ -56,32 +58,34 @@ class Rounds(Generic[T]):
             self._count(loop)
 
     def _after(self) -> list[int]:
-        """Return the lines, beginning with the one whose turn it is."""
+        """Return the numbers of the lines, beginning with the next one in turn."""
         return [(self._last + k) % len(self.lines) for k in range(1, len(self.lines) + 1)]
 
 
 FIRST, LATER, AHEAD = 0, 1, 2
-"""Lines of requests: the first ones of their connections, those of who waited for the last answer, and those that were
-sent before there was one."""
+"""Lines of requests: the first one of a connection; a later one, sent after the last answer; a pipelined one, sent
+before it."""
 
 
 class Turns(Rounds[T]):
-    """Which request begins. The three lines take turns: clients that send one request after the other keep nobody out,
-    new connections do not either, and those that send many at once only wait for each other."""
+    """The queue of requests that may begin, one per iteration.
+
+    The three lines take turns. So neither busy clients nor new connections starve the others, and pipelined requests
+    wait only for each other.
+    """
 
     enough = 8
-    """Requests that wait in a line, before no more connections are taken in for it."""
+    """Number of waiting requests at which a line admits no more connections."""
 
     def __init__(self, go: Callable[[T], None]) -> None:
         super().__init__(1, go, lines=3)
 
     def crowded(self, line: int = FIRST) -> bool:
-        """Whether such requests wait already: more connections would only be held in memory."""
+        """Return whether a line is full, so that more connections would only occupy memory."""
         return len(self.lines[line]) >= self.enough
 
     def make_room(self) -> None:
-        """End the connection that came last into its line: of those that sent many requests at once, of those that had
-        an answer before, or else of the others."""
+        """Close the newest connection of the first line that is not empty: pipelined, later, first requests."""
         for line in reversed(self.lines):
             while line:
                 if line.pop().cut():

@@ -1,6 +1,6 @@
-"""Changing what is live: another model takes its place, one goes back, trains again, tries two, or erases a person.
+"""Changes of the live model: swaps, rollbacks, refits, experiments, erasure.
 
-One change at a time, over all processes of a state.
+One change happens at a time, among all processes of a state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from cofactor.serve.storage.store import Version
 
 log = logging.getLogger("cofactor.serve")
 Stamp = tuple[int, int, int]
-"""What tells one bundle on disk from the next: inode, time, size of its manifest."""
+"""The inode, time and size of a manifest, which identify a bundle on disk."""
 
 
 class _Forgotten(Exception):
@@ -50,7 +50,7 @@ class NotBetter(ConfigError):
 
 
 class Changing(Present):
-    """What a process of a server answers with, and how that is changed."""
+    """The models that a server process answers with, and their changes."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -364,7 +364,7 @@ class Changing(Present):
         return {"deleted": deleted, "versions": written, "held": held, "refit": refit}
 
     def _given(self) -> set[str]:
-        """The digests of the bundles that the server was started with, as they are now."""
+        """Return the present digests of the bundles that the server was started with."""
         found = set()
         for bundle in filter(None, (self.settings.model, self.settings.beside)):
             with contextlib.suppress(BundleError):
@@ -381,6 +381,7 @@ class Changing(Present):
 
 
 def stamp_of(bundle: Path) -> Stamp | None:
+    """Return the stamp of a bundle; None where there is none."""
     try:
         found = (bundle / MANIFEST).stat()
     except OSError:

@@ -1,7 +1,7 @@
-"""The recommender that is live, from its beginning to its end, and what is looked at meanwhile.
+"""The live recommender of a process, from start to stop, and the threads that keep it up to date.
 
-Other processes of the same state are followed: their events, changes of models and erasures arrive here within a second
-or two. So is the bundle that is served, and the time.
+It follows the other processes of its state: their events, swaps and erasures arrive within a second or two. It also
+watches the served bundle and the clock.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ log = logging.getLogger("cofactor.serve")
 _PATIENCE = 5.0
 """How long shutdown waits for a model swap, in seconds; a slower swap is abandoned."""
 _LOOK_EVERY = 2.0
-"""Seconds between two looks at the bundle."""
+"""Seconds between two checks of the bundle."""
 _FOLLOW_EVERY = 0.2
-"""Seconds between two looks at what other processes did."""
+"""Seconds between two checks for changes by other processes."""
 _LOOKS = 5
-"""Of so many of these looks one is for experiments."""
+"""Number of these checks from one check for experiments to the next."""
 _CLOCK_EVERY = 600.0
-"""Seconds between two notes of what time it is, and looks for newer ratings that are too old."""
+"""Seconds between two notes of the time, and checks for newer ratings that are too old."""
 
 
 class Live(Changing):

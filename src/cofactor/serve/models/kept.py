@@ -85,7 +85,7 @@ class Kept:
             self.folder.remove(place.name)
 
     def _forget_again(self, place: Path, origin: str) -> None:
-        """Remove from a copy who was forgotten when a version of the same bundle was there."""
+        """Remove from a copy the users who were erased while a version of the same bundle was stored."""
         names = {name for name, one in self.store.erased().items() if origin in one.bundles}
         if not names:
             return
@@ -160,7 +160,7 @@ class Kept:
                 self.remove_strays()
 
     def remove_strays(self) -> None:
-        """The same, for the one that may change models. Only names of our own."""
+        """Remove folders that a crash left behind, as the leader; only names made by the server are touched."""
         known = {v.folder for v in self.store.versions(candidates=True)}
         for stray in list(self.folder.strays(known, fetched=self.settings.shared)):
             self.folder.remove(stray.name)

@@ -82,8 +82,8 @@ def woken(version: Version, place: Path, erasures: int, max_cache: int, *, warm:
 
 
 def updated(rec: Recommender, events: Sequence[Event], codes: NDArray[Any] | None = None) -> Recommender:
-    """A recommender with these events; those of items that it does not know are left out. ``codes``: of their items,
-    where they are known already."""
+    """Return a recommender with these events; those of items that it does not know are left out. ``codes`` are those
+    of their items, if the caller has them."""
     return rec.update(columns(events)._replace(codes=codes), unknown="skip")
 
 

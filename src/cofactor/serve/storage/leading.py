@@ -1,4 +1,4 @@
-"""Who may change models: one process at a time, over all that use a state."""
+"""The lead: one process at a time, among all that use a state, may change models."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from cofactor.serve.storage.state_folder import REFIT_LOCK, StateFolder
 from cofactor.serve.storage.transactions import StoreError
 
 _LEADING = t.OURS + 1
-"""The advisory lock of who may change models."""
+"""The key of the advisory lock in PostgreSQL."""
 
 
 class Leading:
-    """By a lock on a file of the state's ``folder``, or else in its database, which lets another process lead after
-    ``silent`` seconds without a sign of life."""
+    """The lead among the processes of a state.
+
+    It is a lock on a file in ``folder`` or, without a folder, an advisory lock in the database. The database gives it
+    to another process after ``silent`` seconds without a sign of life.
+    """
 
     def __init__(self, engine: sa.Engine, folder: StateFolder | None, silent: float) -> None:
         self._engine, self.folder, self.silent = engine, folder, silent
@@ -30,7 +33,7 @@ class Leading:
 
     @contextlib.contextmanager
     def begun(self) -> Iterator[bool]:
-        """Whether this is the one process that may change models now; until the end of the block, or of the process."""
+        """Try to take the lead until the end of the block (or of the process), and yield whether it worked."""
         if self.folder is not None:
             place = self.folder.path / REFIT_LOCK
             try:
@@ -51,8 +54,8 @@ class Leading:
     def _signs(self, db: sa.Connection) -> Iterator[None]:
         """Send signs of life over the connection that holds the lock.
 
-        Without one for ``silent`` seconds the database ends the session, and another process may lead. So a stopped
-        process blocks others no longer than that.
+        Without one for ``silent`` seconds the database ends the session, and another process may lead. A stopped
+        process therefore blocks the others no longer.
         """
         held, ends = int(db.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()), threading.Event()
         limited = (db.dialect.server_version_info or (0,)) >= (14,)

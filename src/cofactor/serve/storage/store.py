@@ -36,9 +36,9 @@ from cofactor.serve.storage.transactions import StoreError, Transactions
 
 log = logging.getLogger("cofactor.serve")
 KEYS_KEPT = 1_000_000
-"""Of requests with a key the last so many are remembered."""
+"""Number of the latest requests whose keys are stored."""
 _ERASED = "erased "
-"""Begins the names of the notes on who was forgotten."""
+"""Prefix of the names of the notes on erased users."""
 
 
 class Version(NamedTuple):
@@ -71,8 +71,11 @@ class Appended(NamedTuple):
 
 
 class Erasure(NamedTuple):
-    """Somebody was forgotten: their events up to number ``events`` went, and their rows in versions up to ``versions``,
-    which came from these ``bundles`` (digests of their manifests)."""
+    """The note on an erased user.
+
+    Their events up to number ``events`` were deleted, and their rows in versions up to ``versions``. ``bundles`` are
+    the origins of these versions (digests of manifests).
+    """
 
     events: int
     versions: int
@@ -84,8 +87,11 @@ class KeyReused(CofactorError):
 
 
 class Store(Transactions):
-    """What a state keeps. ``silent``: seconds without a sign of life after which a database lets another process lead;
-    the rest is of :class:`cofactor.serve.storage.transactions.Transactions`."""
+    """The store of a state: newer ratings, versions, notes.
+
+    ``silent`` is the time in seconds without a sign of life after which another process may lead (PostgreSQL). The
+    other arguments are those of ``Transactions``.
+    """
 
     def __init__(self, where: Path | str, *, lock: bool = True, silent: float = 30.0) -> None:
         super().__init__(where, lock=lock)
@@ -163,9 +169,11 @@ class Store(Transactions):
             )
 
     def forget(self, user: Any, *, everywhere: bool = False, bundles: Iterable[str] = ()) -> int:
-        """Delete the events of a user, so that nothing of them stays in the file; how many there were. That they went
-        is noted under a keyed hash of the id, so that a backup of before is restored without them; ``everywhere``: from
-        versions too, which the caller sees to, and which came from these ``bundles``."""
+        """Delete the events of a user, also from the pages of the file, and return their number.
+
+        The erasure is noted under a keyed hash of the id, so that an earlier backup is restored without the user. With
+        ``everywhere`` it covers the versions too, which the caller rewrites; ``bundles`` are their origins.
+        """
 
         def which(db: sa.Connection) -> Iterable[Any]:
             rows = list(of_user(db, t.written(user)))
@@ -183,11 +191,11 @@ class Store(Transactions):
         return self._delete(which)
 
     def erased_name(self, user: Any) -> str:
-        """Under which :meth:`erased` tells of a user."""
+        """Return the name of the note on a user, as in :meth:`erased`."""
         return f"{_ERASED}{self._hashed(t.written(user))}"
 
     def erased(self) -> dict[str, Erasure]:
-        """Who was forgotten, under the names of :meth:`erased_name`."""
+        """Return the notes on erased users, by :meth:`erased_name`."""
         with self._read() as db:
             rows = [self._whole(row) for row in db.execute(t.meta.select())]
         return {row.name: Erasure(**json.loads(row.value)) for row in rows if row.name.startswith(_ERASED)}

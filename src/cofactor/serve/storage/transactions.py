@@ -1,4 +1,4 @@
-"""The database of a state: opened and checked, and used in transactions, each all or nothing and one at a time."""
+"""The database of a state: opening it, checking it, and atomic transactions, of which one writes at a time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from cofactor.serve.storage.state_folder import StateError, StateFolder
 
 log = logging.getLogger("cofactor.serve")
 MIGRATING = 3600.0
-"""Seconds that a server waits for another one to change the format of a database."""
+"""Seconds that a server waits for another one to migrate the database."""
 _TURN_EVERY = 0.5
 """Seconds between two attempts at that."""
 _CHECKED_WHOLE = 256 << 20
-"""SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
+"""Size in bytes up to which the check of a SQLite file includes its indexes, which takes some seconds."""
 
 
 class StoreError(CofactorError):

@@ -16,9 +16,10 @@ from cofactor.serve.storage.rows import Event
 
 
 def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any], KnownItems]:
-    """(the ids of items that are named by id or title, those among them that the model does not know, the codes of
-    all). UnknownIdError for an id of another type (or too large for it), which is a mistake, where an item that is too
-    new is none."""
+    """Return (ids of items named by id or title, those that the model does not know, codes of all items).
+
+    UnknownIdError for an id of another type, or too large for it: that is a mistake, whereas a new item is not.
+    """
     items, ids = served.rec.items, served.rec.data.item_ids
     found, new = list(names), []
     one_type = len({type(name) for name in names}) == 1
