@@ -510,3 +510,19 @@ def test_what_left_no_rows_is_said(tmp_path: Path) -> None:
         read(path, missing=[5, 1])
     with pytest.raises(DataError, match=r"no rows left: .*view \(2 rows, counts 0"):
         read(path, rating=False, behaviour="event", weights={"view": 0})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"encoding": "\x00"}, "no encoding"),
+        ({"encoding": "rot13"}, "no encoding"),
+        ({"wide": True, "user": 99}, "no column 99 for the user"),
+        ({"wide": True, "user": -99}, "no column -99 for the user"),
+        ({"wide": True, "user": "usr"}, "Did you mean 'user'"),
+    ],
+)
+def test_what_the_file_does_not_have(options: dict[str, object], said: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("user,a,b,c\nx,1,2,3\ny,2,,5\nz,4,5,1\n")
+    with pytest.raises(DataError, match=said):
+        read(tmp_path / "t.csv", **options)  # type: ignore[arg-type]

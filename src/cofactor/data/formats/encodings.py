@@ -34,13 +34,13 @@ def is_utf8(line: bytes) -> bool:
 def recode(data: bytes, encoding: str, label: str) -> bytes:
     try:
         return data.decode(encoding).encode("utf-8")
-    except LookupError:
-        raise DataError(
-            f"no encoding {encoding!r}; name one with encoding=... (on the command line --encoding): utf-8, latin-1 and"
-            " cp1252 are common"
-        ) from None
     except UnicodeError as error:
         at = f"byte {error.start} does not fit" if isinstance(error, UnicodeDecodeError) else "it cannot be decoded"
         raise DataError(
             f"{label} is not in {encoding}: {at}; name another with encoding=... (on the command line --encoding)"
+        ) from None
+    except (LookupError, ValueError):  # ValueError: NUL in the name
+        raise DataError(
+            f"no encoding {encoding!r}; name one with encoding=... (on the command line --encoding): utf-8, latin-1 and"
+            " cp1252 are common"
         ) from None

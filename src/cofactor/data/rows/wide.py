@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.columns.contents import holds_moments
+from cofactor.data.columns.given import named
 from cofactor.data.columns.names import SYNONYMS, is_usual, plain_name
 from cofactor.data.kind import GRID, apart
 from cofactor.data.tables import Table, loaded
@@ -159,12 +160,8 @@ def _says_when(values: pl.Series) -> bool:
 def _user_column(table: Table, frame: pl.DataFrame, user: str | int | bool | None) -> str | None:
     if user is False:
         return None
-    if isinstance(user, int) and not isinstance(user, bool):
-        return table.names[user]
-    if isinstance(user, str) and user in table.names:
-        return user
-    if isinstance(user, str):
-        raise DataError(f"no column {user!r} in {table.label}; name the column of the users' ids")
+    if user is not None and user is not True:
+        return named(table, user, "user")
     known = [name for name in frame.columns if plain_name(name) in {plain_name(s) for s in (*SYNONYMS["user"], "id")}]
     text = [name for name in frame.columns if not frame[name].dtype.is_numeric() and frame[name].dtype != pl.Null]
     return (known or text or frame.columns)[0]
