@@ -205,6 +205,59 @@ def test_the_site_names_pages_that_exist():
     assert [name for name in named if not (DOCS / name).exists()] == []
 
 
+NAMED_PATH = re.compile(
+    r"(?<![\w/.])(?:tests|benchmarks|tools|deploy|examples|docs|src)/[\w/.-]*\w\.(?:py|md|json|sh|yaml|toml|conf|ipynb|png)"
+)
+
+
+def test_every_file_that_a_page_or_a_module_names_exists():
+    places = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml")]
+    for folder, pattern in (("docs", "*.md"), ("benchmarks", "*.md"), ("src", "*.py"), ("benchmarks", "*.py")):
+        places += (ROOT / folder).rglob(pattern)
+    places = [place for place in places if ".envs" not in place.parts]
+    named = {(place.name, name) for place in places for name in NAMED_PATH.findall(place.read_text(encoding="utf-8"))}
+    assert len(named) > 60
+    assert sorted(one for one in named if not (ROOT / one[1]).exists()) == []
+
+
+def figures(text):
+    """The numbers of a text outside its code and its links."""
+    text = re.sub(r"\[[^\]]*\]\([^)]*\)|`[^`]*`", "", text)
+    return [one.replace(",", "") for one in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?!\w)", text)]
+
+
+def rounds_to(written, measured):
+    """Whether a measured number (or a million of them) gives this figure, to its own number of decimals."""
+    if "e" in written:
+        return any(float(written) == float(one) for one in measured)
+    half = 0.5 * 10.0 ** -len(written.partition(".")[2]) + 1e-9
+    return any(abs(float(written) - float(one) / scale) <= half for one in measured for scale in (1, 1e6))
+
+
+@pytest.mark.parametrize(("page", "column"), [("README.md", 2), ("docs/performance.md", 2)])
+def test_the_figures_of_a_table_stand_in_the_results_that_it_links_to(page, column):
+    checked = 0
+    for row in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        linked = re.findall(r"\]\(([^)]*results/[^)]*\.md)\)", row) if row.startswith("|") else []
+        if not linked:
+            continue
+        results = " ".join((ROOT / page).parent.joinpath(one).read_text(encoding="utf-8") for one in linked)
+        measured = figures(results.replace("`", ""))
+        for figure in figures(row.split("|")[column]):
+            if "." in figure or float(figure) >= 20:  # smaller ones are words: ten items, 2 threads
+                assert rounds_to(figure, measured), f"{page}: {figure} in {row[:90]}"
+                checked += 1
+    assert checked > 10
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [("0.072", True), ("0.07", True), ("0.073", False), ("481", True), ("482", False)],
+)
+def test_a_figure_is_a_rounded_measurement(written, same):
+    assert rounds_to(written, ["0.0721", "481.3", "520000"]) is same
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run_in_their_order(tmp_path):
     """Each line of the README's block, as it stands (the server apart, which does not end)."""

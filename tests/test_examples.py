@@ -72,7 +72,7 @@ def test_readme_has_examples():
 def test_readme_shows_what_the_demo_prints(tmp_path):
     """Its words as they stand, its figures within what another processor's rounding may change."""
     command = [sys.executable, "-m", "cofactor", "demo"]
-    env = {**os.environ, "COLUMNS": "120"}
+    env = {**os.environ, "COLUMNS": "80"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400, env=env)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "report.html").exists()

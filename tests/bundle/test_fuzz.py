@@ -1,6 +1,6 @@
 """Bundles that were changed by accident or on purpose: BundleError, or a model that works, and nothing else.
 
-``COFACTOR_FUZZ=2000 pytest tests/test_bundle_fuzz.py`` makes 2,000 of them (300 unless told).
+``COFACTOR_FUZZ=2000 pytest tests/bundle/test_fuzz.py`` makes 2,000 of them (300 unless told).
 """
 
 from __future__ import annotations

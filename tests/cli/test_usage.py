@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.cli import common
 from cofactor.cli.app import COMMANDS, main
 
 
@@ -78,3 +80,30 @@ def test_titles_that_the_output_cannot_hold(
     unknown = args[0] == "similar"
     assert ended.value.code == (2 if unknown else 0), said
     assert ("\\u5343" in said) == unknown
+
+
+def test_a_table_that_does_not_fit_the_line_stands_closer(monkeypatch: Any, capsys: Any) -> None:
+    reason = "you gave 10 to The Godfather (1972)"
+    frame = pl.DataFrame({"rank": 1, "film": ["The Shawshank Redemption (1994)"], "score": [0.0855], "reason": reason})
+    gaps = {}
+    for columns in (78, 80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        common.show(frame)
+        lines = capsys.readouterr().out.splitlines()
+        gaps[columns] = (len(lines), "rank  film" in lines[0])
+    assert gaps == {78: (3, False), 80: (2, False), 120: (2, True)}
+
+
+def test_remarks_are_broken_at_blanks_on_a_terminal_alone(monkeypatch: Any) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "30")
+    text = "  films.cofactor makes the lists\n\n" + "a-long-path/" * 5
+    for place in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", place)
+        common.say(text)
+        found = place.getvalue()
+        wanted = "  films.cofactor makes the\nlists\n\n" + "a-long-path/" * 5 if place.isatty() else text
+        assert found == wanted + "\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,29 +45,38 @@ def console() -> Console:
 
 
 def say(text: str) -> None:
-    """Print a remark on stderr, so that stdout holds only results."""
+    """Print a remark on stderr, so that stdout holds only results. On a terminal its lines are broken at blanks."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(
+            textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
+        )
     print(text, file=sys.stderr, flush=True)
 
 
 def show(frame: pl.DataFrame, title: str | None = None) -> None:
-    """Print a frame as a table: numbers right-aligned, short names unbroken."""
+    """Print a frame as a table: numbers right-aligned, short names unbroken. Where it does not fit the line, columns
+    stand one blank apart instead of two."""
     from rich.cells import cell_len
     from rich.table import Table
 
-    table, needed = Table(header_style="bold", box=None, pad_edge=False), 0
+    table, needed, natural = Table(header_style="bold", box=None, pad_edge=False), 0, 0
     cells = [[cell(v, name, _digits(frame, name)) for v in frame[name]] for name in frame.columns]
     for (name, dtype), column in zip(frame.schema.items(), cells):
         whole = dtype.is_numeric() or all(len(text) <= 20 and " " not in text for text in column)
-        least = max(map(cell_len, (name, *column))) if whole else min(max(map(cell_len, (name, *column))), 20)
+        longest = max(map(cell_len, (name, *column)))
+        least = longest if whole else min(longest, 20)
         table.add_column(
             name, justify="right" if dtype.is_numeric() else "left", overflow="fold", no_wrap=whole, min_width=least
         )
         needed += least + 2
+        natural += longest + 2
     for row in zip(*cells):
         table.add_row(*row)
     if title:
         console().print(title, style="italic", markup=False)
     out = console()
+    table.collapse_padding = natural - 2 > out.width
     out.width = max(out.width, needed)  # a long line is better than truncated figures
     out.print(table)
 

@@ -69,7 +69,7 @@ def command(
         return
     show(
         baselines.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
-        "\nOn the held-out last weeks (95 % intervals); a rating of 8 or more is relevant in lists",
+        "\nOn the held-out last weeks, with 95 % intervals (relevant in lists: 8 or more)",
     )
     say(
         "Predicting ratings and making lists are two tasks. In lists of the next weeks, new films matter most here:"

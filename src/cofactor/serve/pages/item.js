@@ -38,7 +38,7 @@ function choose(root, { title, info }, params) {
 		info.groups?.length ? el("details", { class: "more", open: wanted.groups.length > 0 }, el("summary", {}, shape.title(info.groups[0])), shape.groupChips(info, wanted.groups, turned)) : null,
 		info.ranges?.year ? el("details", { class: "more", open: wanted.from !== null || wanted.to !== null }, el("summary", {}, "Year"), shape.yearFields(info, wanted, (key, value) => { wanted[key] = value; turned(); })) : null);
 	replace(root, head("Items"), lede(`${many(info.items, "item")}, ${graded(info) ? "rated" : "chosen"} by ${many(info.users, "user")}.`),
-		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Browse the items" }, el("div", { class: "finder" }, search.node, byOrder), filters, found), el("section", { class: "panel", "aria-label": "Biases" }, ends)));
+		el("div", { class: info.can.biases ? "columns even" : "alone even" }, el("section", { class: "panel", "aria-label": "Browse the items" }, el("div", { class: "finder" }, search.node, byOrder), filters, found), info.can.biases ? el("section", { class: "panel", "aria-label": "Biases" }, ends) : null));
 	async function load() {
 		const where = shape.condition(wanted, info);
 		found.setAttribute("aria-busy", "true");
@@ -58,14 +58,10 @@ function choose(root, { title, info }, params) {
 			const widest = Math.max(...found.map((b) => Math.abs(b.bias)), 1e-9);
 			const part = (end, heading) => [el("h2", { class: "sub" }, heading), el("ul", { class: "plain lines" }, found.filter((b) => b.end === end).map((b) => el("li", {}, itemLink(b), el("span", { class: "meter" }, shareBar(Math.abs(b.bias) / widest, b.bias < 0)), el("span", { class: "aside n" }, signed(b.bias)))))];
 			replace(ends, note("slim", "What the model adds to every prediction for an item, whoever the user is. Tastes, and how strictly users rate, are accounted for already."), part("highest", "Highest biases"), part("lowest", "Lowest biases"));
-		} catch (error) {
-			if (![400, 404, 422].includes(error.status)) return replace(ends, trouble(error, biases));
-			ends.closest(".columns")?.classList.replace("columns", "alone"); // a model without biases: the list takes the place
-			ends.closest("section")?.remove();
-		}
+		} catch (error) { replace(ends, trouble(error, biases)); }
 	}
 	load();
-	biases();
+	if (info.can.biases) biases();
 	return { leave() { later.cancel(); only.stop(); }, update() { /* its own filters are in the address */ } };
 }
 

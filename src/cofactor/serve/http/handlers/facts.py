@@ -50,6 +50,7 @@ def about(live: Live) -> dict[str, Any]:
             "intervals": rating and (rec.intervals is not None or isinstance(rec.model, Posterior)),
             "map": int((data.by_item.counts > 0).sum()) >= 3,
             "update": live.store is not None,
+            "biases": served.catalogue.has_biases,
         },
         "config": dataclasses.asdict(rec.model.config),
         "parameters": {f.name: f.metadata.get("help", "") for f in dataclasses.fields(rec.model.config)},
