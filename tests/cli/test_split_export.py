@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,26 @@ def test_what_cannot_be_is_said_before_any_work(run: Any, table: pl.DataFrame, a
     last = err.splitlines()[-1]
     assert last.startswith("cofactor: ")
     assert words in last
+
+
+def test_split_keeps_how_often_rows_repeat(run: Any, tmp_path: Path) -> None:
+    """Sums of repeats and weights of behaviours have a column of their own where the table has none."""
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, 20, 300), rng.integers(0, 10, 300)
+    lines = [f"{u},{i},{['view', 'buy'][k]}" for u, i, k in zip(users, items, rng.integers(0, 2, 300))]
+    (tmp_path / "clicks.csv").write_text("user,item,event\n" + "\n".join(lines) + "\n")
+    for flags, kind in (((), "events"), (("--weights", "view=1,buy=-3"), "events"), (("--no-rating",), "events")):
+        code, _, err = run("split", "clicks.csv", "--overwrite", *flags)
+        assert code == 0, err
+        said = re.search(r"--rating (\w+) --kind (\w+)", err)
+        again = {"rating": said[1], "kind": said[2]} if said else {}
+        parts = [cf.read(tmp_path / name, **again) for name in ("train.csv", "test.csv")]
+        weights = {"view": 1, "buy": -3} if "--weights" in flags else None
+        whole = cf.read(tmp_path / "clicks.csv", weights=weights)
+        found = pl.concat([part.to_frame().rename({part.columns.rating: "value"}) for part in parts])
+        wanted = whole.to_frame().rename({whole.columns.rating or "rating": "value"})
+        assert sorted(found.rows()) == sorted(wanted.rows())
+        assert {part.kind for part in parts} <= {kind, "counts"}
+    code, _, err = run("split", "clicks.csv", "--overwrite", "--duplicates", "all")
+    assert code == 0, err
+    assert sum(len(pl.read_csv(tmp_path / name)) for name in ("train.csv", "test.csv")) == 300

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
 from cofactor.cli.common import Json, Seed, check_table, print_json, read_ratings, say, write_table
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions
+from cofactor.data.kind import guess_kind
 from cofactor.errors import ConfigError, did_you_mean
 
 HOW = ("random", "by-user", "temporal", "leave-last")
@@ -42,7 +44,8 @@ def command(
 ) -> None:
     """Split a table into training rows and test rows. The file names choose the format: CSV, TSV or Parquet.
 
-    The files hold user, item, rating and time under the table's own column names. Repeated rows are merged, as in fit.
+    The files hold user, item, rating and time under the table's own column names. Repeated rows are merged, as in fit;
+    where there is no column of ratings, their number (or the sum of their weights) is in a column of its own.
     """
     if how not in HOW:
         raise ConfigError(f"--how is {how!r}; give one of {', '.join(HOW)}.{did_you_mean(how, HOW)}")
@@ -55,7 +58,7 @@ def command(
     files = [out_train, out_test, *([out_given] if out_given else [])]
     _check_files(files, ratings, overwrite)
     data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
-    data = _merged(data)
+    data = data if reading.get("duplicates") == "all" else _merged(data)
     if how == "random":
         cut = splits.random(data, valid=valid, seed=seed)
     elif how == "by-user":
@@ -65,9 +68,10 @@ def command(
     else:
         cut = splits.leave_last(data, n=n)
     parts = [part for part in (cut.train, cut.valid, cut.given) if part is not None]
+    value = data.columns.rating or _value_column(data)
     for part, file in zip(parts, files, strict=True):
-        frame = part.to_frame()
-        write_table(frame if data.columns.rating is not None else frame.drop("rating"), file)
+        frame = part.replace(columns=data.columns._replace(rating=value)).to_frame()
+        write_table(frame if value is not None else frame.drop("rating"), file)
     if as_json:
         sizes = {name: len(part) for name, part in zip(("train", "test", "given"), parts)}
         print_json({"how": cut.how, "rows": sizes, "files": dict(zip(("train", "test", "given"), files))})
@@ -75,6 +79,22 @@ def command(
     say(cut.how)
     for part, file in zip(parts, files):
         say(f"wrote {len(part):,} ratings to {file}")
+    guessed = None if value is None else guess_kind(data.values, value).kind
+    if guessed is not None and (guessed == "ratings") != (data.kind == "ratings"):
+        say(
+            f"column {value!r} holds the values of {data.kind}: read these files with --rating {value}"
+            f" --kind {data.kind}"
+        )
+
+
+def _value_column(data: Interactions) -> str | None:
+    """Return the column name for values of a table that has none: sums of repeated rows, weights of behaviours; None if
+    all values are 1."""
+    if (data.values == 1).all():
+        return None
+    whole = bool((data.values > 0).all() and (data.values == np.floor(data.values)).all())
+    taken = {name.lower() for name in (data.columns.user, data.columns.item, data.columns.time) if name}
+    return next(name for name in (("count",) if whole else ()) + ("value", "value_of_row") if name not in taken)
 
 
 def _merged(data: Interactions) -> Interactions:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import polars.exceptions
 
 from cofactor.data.ids.id_values import uuids_as_text
 from cofactor.errors import DataError
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 SAMPLE_ROWS = 1000
 """The number of rows in the sample that is examined before a table is read."""
@@ -49,6 +51,13 @@ def loaded(frame: pl.DataFrame, label: str, notes: Sequence[str] = (), headed: b
     return Table(
         frame.columns, headed, frame.head(SAMPLE_ROWS), lambda columns, ids: frame.select(columns), label, list(notes)
     )
+
+
+def flattened(frame: Frame) -> Frame:
+    """Return a frame in which the fields of structs are columns, named ``outer.inner``."""
+    while structs := [name for name, dtype in frame.collect_schema().items() if dtype == pl.Struct]:
+        frame = frame.with_columns(pl.col(name).name.prefix_fields(f"{name}.") for name in structs).unnest(*structs)
+    return frame
 
 
 class readable:

@@ -122,9 +122,32 @@ def _take_ids(columns: _Columns, roles: Sequence[str]) -> None:
         skipped = [name for name in free if columns.what[name] == "gaps" and name != found.get("item")]
         if skipped and "item" in found and free.index(skipped[0]) < free.index(found["item"]):
             columns.said.append(f"{columns.at(skipped[0])} has no id in some rows, so it is not the item")
+    if "item" in found:
+        _refuse_quantities(columns, found["item"])
     if {"user", "item"} <= set(found) and items_first(columns.sample[found["user"]], columns.sample[found["item"]]):
         found["user"], found["item"] = found["item"], found["user"]
         columns.said.append("the first column has ids of items")
+
+
+def _refuse_quantities(columns: _Columns, item: str) -> None:
+    """Raise DataError if the column of items comes after the time and holds small numbers, most of them 1 to 3: how
+    many, not what (CDNOW's lines: customer, date, quantity, amount)."""
+    values = columns.sample[item]
+    timed = any(columns.what[name] == "time" for name in columns.free[: columns.free.index(item)])
+    if not timed or not values.dtype.is_integer() or len(values) < _LINES:
+        return
+    low, median, high = (float(values.quantile(at) or 0) for at in (0.0, 0.5, 1.0))
+    if 0 <= low <= 1 and median <= 3 and high <= 1_000:
+        at = columns.at(item)
+        raise DataError(
+            f"no column of {columns.table.label} looks like items: {at} comes after the time and holds small numbers,"
+            f" like quantities; if it is the item, say so with item={at.removeprefix('column ')} (on the command line"
+            " --item)"
+        )
+
+
+_LINES = 50
+"""Of fewer rows no column is taken for quantities."""
 
 
 def _take_rating(columns: _Columns) -> None:

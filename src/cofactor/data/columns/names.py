@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import polars as pl
@@ -10,54 +11,61 @@ import polars as pl
 from cofactor.data.columns.contents import holds_moments, is_time_of_day
 
 _KNOWN = {
-    "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
-        member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
-        profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id
-        learner_id subscriber_id student learner subscriber patron patron_id guest_id athlete_id athlete respondent
-        respondent_id participant participant_id rater rater_id donor_id card_id playlist_id login user_token
-        distinct_id user_pseudo_id anonymous_id
-        user_name username profile_name review_profile_name buyer_name email email_address e_mail customer_email
-        buyer_email author author_id session session_id msno u""",
-    "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
-        song song_id track track_id track_uri artist artist_id article article_id game game_id show show_id business
-        business_id stock_code item_code product_code sku anime anime_id joke joke_id content content_id document
-        document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
-        hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
-        goods_id goods bookmark_id subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
-        post_id media_id page_id object_id podcast_id subreddit podcast
-        question_id problem_id exercise_id course repo_name spotify_track_uri
-        lineitem_sku asin_isbn
-        item_name product_name item_title product_title movie_title book_title song_name track_name lineitem_name
-        beer_name restaurant_name hotel_name venue_name place_name business_name show_name episode_name podcast_name
-        anime_title recipe_name app_name page_url page_location page_path url page title name i""",
-    "rating": """rating ratings score scores stars star_rating overall value values rate preference pref user_rating
-        review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
-        quantity qty r_ui r""",
-    "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at
-        created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date
-        order_date purchase_date date_added t_dat year_month day week month quarter t""",
-    "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type action
-        action_type interaction
-        interaction_type event_name reaction""",
+    "user": """user user_id uid users customer customer_id cust_id cust_code customer_code client client_id
+        visitor visitor_id member member_id account account_id person person_id reviewer reviewer_id
+        review_user_id viewer viewer_id profile profile_id buyer buyer_id shopper listener reader player_id
+        steam_id household_key household student_id learner_id subscriber_id student learner subscriber patron
+        patron_id guest_id athlete_id athlete respondent respondent_id participant participant_id rater rater_id
+        donor_id card_id playlist_id login user_token distinct_id user_pseudo_id anonymous_id user_name
+        profile_name review_profile_name buyer_name email email_address customer_email buyer_email author
+        author_id session session_id msno uuid device_id cookie_id u""",
+    "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book
+        book_id song song_id track track_id track_uri artist artist_id article article_id game game_id show
+        show_id business business_id stock_code item_code product_code prod_code prod_id sku anime anime_id joke
+        joke_id content content_id document document_id doc_id recipe recipe_id place place_id venue venue_id
+        poi poi_id location_id listing listing_id hotel hotel_id beer beer_id beer_beer_id wine_id news news_id
+        video video_id course course_id app app_id goods_id goods bookmark_id subject subject_id aid gmap_id
+        restaurant_id sku_id offer_id coupon_id ad_id post_id media_id page_id object_id podcast_id subreddit
+        podcast question_id problem_id exercise_id repo_name spotify_track_uri lineitem_sku asin_isbn item_name
+        product_name item_title product_title movie_title book_title song_name track_name lineitem_name
+        beer_name restaurant_name hotel_name venue_name place_name business_name show_name episode_name
+        podcast_name anime_title recipe_name app_name page_url page_location page_path url page title name i""",
+    "rating": """rating ratings score scores stars star_rating overall value values rate preference pref
+        user_rating review_score overall_rating review_overall play_count plays listen_count listens scrobbles
+        count cnt weight quantity qty r_ui r""",
+    "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time
+        rated_at created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date
+        invoice_date order_date purchase_date transaction_date transaction_dt date_added t_dat year_month day
+        week month quarter t""",
+    "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type
+        action action_type interaction interaction_type event_name reaction""",
 }
 _ABROAD = {
-    "user": """benutzer benutzer_id nutzer kunde kunden_id kunden_nr kundennummer usuario id_usuario cliente id_cliente
-        utilisateur id_utilisateur id_client utente gebruiker klant klant_id użytkownik klient 用户 用户id 用户编号
-        ユーザー ユーザーid 顧客 顧客id 顧客コード 会員 会員id пользователь клиент 사용자 사용자id 고객 고객id 회원
-        회원id kundenr código_cliente codigo_cliente cod_cliente n_client no_client code_client numéro_client
-        numero_client codice_cliente""",
-    "item": """artikel artikel_id artikel_nr artikelnummer produkt produkt_id articulo artículo articolo producto
-        id_producto produto produit id_produit prodotto pelicula película livre libro buch livro 商品 商品id 物品 物品id
-        电影 电影id 图书 图书id 歌曲 歌曲id
-        アイテム 映画 商品コード 商品番号 商品名 商品名称 товар фильм книга 상품 상품id 상품명 아이템 영화 영화id
-        artikelnr artikelbezeichnung código_producto codigo_producto cod_producto réf_produit ref_produit
-        référence_produit code_produit réf_article ref_article code_article codice_prodotto codice_articolo""",
-    "rating": """bewertung calificacion calificación puntuacion puntuación valoracion valoración note voto valutazione
-        avaliacao avaliação nota beoordeling ocena 评分 打分 評価 оценка рейтинг menge anzahl cantidad quantite quantité
-        quantita quantità quantidade aantal 数量 количество évaluation 평점 별점 수량""",
+    "user": """benutzer benutzer_id nutzer kunde kunden_id kunden_nr kundennummer usuario id_usuario cliente
+        id_cliente utilisateur id_utilisateur id_client utente gebruiker klant klant_id użytkownik klient 用户
+        用户id 用户编号 ユーザー ユーザーid 顧客 顧客id 顧客コード 会員 会員id пользователь клиент 사용자
+        사용자id 고객 고객id 회원 회원id kundenr código_cliente cod_cliente n_client no_client code_client
+        numéro_client codice_cliente 會員 會員卡號 顧客編號 用戶 użytkownicy kullanıcı müşteri användare kund
+        kundnummer bruger kunde_id bruker uživatel zákazník používateľ felhasználó vásárló ügyfél utilizator
+        χρήστης πελάτης користувач клієнт المستخدم مستخدم العميل عميل משתמש לקוח کاربر مشتری उपयोगकर्ता ग्राहक
+        ผู้ใช้ ลูกค้า người_dùng khách_hàng pengguna pelanggan käyttäjä asiakas""",
+    "item": """artikel artikel_id artikel_nr artikelnummer produkt produkt_id articulo articolo producto
+        id_producto produto produit id_produit prodotto pelicula livre libro buch livro 商品 商品id 物品 物品id
+        电影 电影id 图书 图书id 歌曲 歌曲id アイテム 映画 商品コード 商品番号 商品名 商品名称 товар фильм книга
+        상품 상품id 상품명 아이템 영화 영화id artikelbezeichnung código_producto cod_producto réf_produit
+        référence_produit code_produit réf_article code_article codice_prodotto codice_articolo 商品編號 電影
+        書籍 商品編碼 ürün vare varenummer produktnummer položka zboží tuote termék produs artikl προϊόν είδος
+        المنتج منتج الفيلم פריט מוצר محصول کالا فیلم उत्पाद वस्तु สินค้า sản_phẩm mặt_hàng barang produk
+        produk_id""",
+    "rating": """bewertung calificacion puntuacion valoracion note voto valutazione avaliacao nota beoordeling
+        ocena 评分 打分 評価 оценка рейтинг menge anzahl cantidad quantite quantita quantidade aantal 評分 數量
+        оцінка puan adet betyg antal bedømmelse vurdering karakter hodnocení množství értékelés mennyiség
+        cantitate βαθμολογία ποσότητα кількість التقييم تقييم الكمية דירוג כמות امتیاز تعداد रेटिंग मात्रा คะแนน
+        จำนวน đánh_giá số_lượng penilaian jumlah arvosana määrä 数量 количество évaluation 평점 별점 수량""",
     "time": """datum zeit zeitstempel fecha horodatage 时间 日期 评论时间 時間 日時 購入日 購入日時 注文日 дата
         время 날짜 일시 시간 bestelldatum kaufdatum fecha_compra fecha_de_compra date_achat date_d_achat
-        date_de_commande""",
+        date_de_commande 交易日期 交易日期時間 日期時間 tarih dato data_zakupu ημερομηνία التاريخ تاريخ תאריך
+        تاریخ तारीख दिनांक วันที่ ngày tanggal päivämäärä päiväys""",
 }
 """The same in other languages; these are tried last."""
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -97,8 +105,8 @@ _BEFORE = frozenset(_HAPPENS.split())
 
 
 def plain_name(name: str) -> str:
-    """Return a name without case, spaces and punctuation."""
-    return "".join(c for c in name.lower() if c.isalnum())
+    """Return a name without case, spaces, punctuation and accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if c.isalnum())
 
 
 _ALL = frozenset(plain_name(name) for names in SYNONYMS.values() for name in names if len(name) > 1) | frozenset(

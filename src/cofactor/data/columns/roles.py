@@ -120,7 +120,7 @@ def _complete(table: Table, found: Found) -> None:
             + (", or set wide=True (--wide) if each item has a column of its own" if wide else "")
             + (
                 "; the text is not UTF-8, and its names may be in another encoding than latin-1: encoding=..."
-                " (--encoding) such as cp932, gb18030, cp949, cp1251"
+                " (--encoding) such as cp932, gb18030, big5, cp949, cp1251"
                 if any(note.startswith("encoding: not UTF-8") for note in table.notes)
                 else ""
             )

@@ -20,6 +20,10 @@ _BINARY = {
     b"\xd0\xcf\x11\xe0": "an old workbook (.xls); save it as .xlsx or CSV",
     b"RDX": "an R workspace; write its table as CSV or Parquet",
     b"\x04\x22\x4d\x18": "an LZ4 file; unpack it and give the file inside",
+    b"MATLAB ": "a MATLAB file; write its table as CSV or Parquet",
+    b"<stata_dta>": "a Stata file; write it as CSV or Parquet",
+    b"$FL": "an SPSS file; write it as CSV or Parquet",
+    b"\x00" * 12 + b"\xc2\xea\x81\x60": "a SAS file; write it as CSV or Parquet",
 }
 
 
@@ -57,6 +61,11 @@ _TEXTS = (
     (
         re.compile(rb'\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]+\] "'),
         "a log of a web server; write who asked for which item as a table",
+    ),
+    (re.compile(rb"(?i)(?:\s*%[^\n]*\n)*\s*@relation\s"), "an ARFF file; write its rows as CSV, below a line of names"),
+    (
+        re.compile(rb"(?:\s*\w+ = (?:\{\}|\[\]|dict\(\))\s*\n)?\s*\w+\[[^\n]+\] = [\[{(]"),
+        "a program of assignments (name[...] = ...), which is never run; write each of them as a line of JSON",
     ),
 )
 """Texts that are no table, by their beginnings."""

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from polars import selectors
 
-from cofactor.data.tables import SAMPLE_ROWS, Table, loaded, readable
+from cofactor.data.tables import SAMPLE_ROWS, Table, flattened, loaded, readable
 
 STREAM = b"\xff\xff\xff\xff"
 """The first bytes of an Arrow stream."""
@@ -26,7 +26,7 @@ def open_columnar(path: Path, how: str, label: str) -> Table:
     """Open one file. Its name is used literally, whatever characters it contains."""
     if how == "arrow stream":
         with readable(label), path.open("rb") as file:
-            return loaded(pl.read_ipc_stream(file), label)
+            return loaded(flattened(pl.read_ipc_stream(file)), label)
     if how == "parquet":
         return of_scan(pl.scan_parquet(path, glob=False), label)
     with readable(label):
@@ -37,7 +37,7 @@ def open_columnar_bytes(data: bytes, how: str, label: str) -> Table:
     """Open a file in memory, such as one from an archive."""
     reader = {"parquet": pl.read_parquet, "arrow": pl.read_ipc, "arrow stream": pl.read_ipc_stream}[how]
     with readable(label):
-        return loaded(reader(io.BytesIO(data)), label)
+        return loaded(flattened(reader(io.BytesIO(data))), label)
 
 
 def open_parquet_files(paths: list[Path], root: Path, label: str) -> Table:
@@ -73,6 +73,7 @@ def of_scan(lazy: pl.LazyFrame, label: str, streams: bool = True) -> Table:
                 yield batch.to_series()
 
     with readable(label):
+        lazy = flattened(lazy)
         names = lazy.collect_schema().names()
         sample = lazy.head(SAMPLE_ROWS).collect()
     streams = streams and hasattr(pl.LazyFrame, "collect_batches")  # polars 1.34 or later

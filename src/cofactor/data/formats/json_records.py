@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from cofactor.data.columns.names import SYNONYMS, is_known_name, plain_name
-from cofactor.data.tables import Table, loaded
+from cofactor.data.tables import Table, flattened, loaded
 from cofactor.errors import DataError
 
 
@@ -31,8 +31,7 @@ def open_json(data: bytes, label: str) -> Table:
     if frame is None:
         frame = _whole(text, label)
     frame, notes = _maps_unfolded(frame)
-    while structs := [name for name, dtype in frame.schema.items() if dtype == pl.Struct]:
-        frame = frame.with_columns(pl.col(name).name.prefix_fields(f"{name}.") for name in structs).unnest(*structs)
+    frame = flattened(frame)
     if not frame.width:
         raise DataError(f"{label} has no fields in its JSON; objects with user and item are needed")
     frame = _without_wrapper(_without_types(frame))
@@ -173,6 +172,8 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
         tables = _lists_of_records(found)
         found = tables[0] if len(tables) == 1 else found
     if isinstance(found, dict):
+        if _is_records(found):
+            return _frame([{"index": key} | record for key, record in found.items()], label)
         columns = [list(v.values()) if isinstance(v, dict) else v for v in found.values()]
         if len(columns) > 1 and all(isinstance(v, dict) and v and not _names(v) for v in found.values()):
             of = [(who, what, value) for who, theirs in found.items() for what, value in theirs.items()]
@@ -201,6 +202,14 @@ def _lists_of_records(found: dict[str, Any]) -> list[list[dict[str, Any]]]:
         elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
             tables.append(value)
     return tables
+
+
+def _is_records(found: dict[str, Any]) -> bool:
+    """Return whether an object holds records under keys that are no column names: ``{"0": {"user": 5, "item": 7}}``."""
+    records = [record for record in found.values() if isinstance(record, dict)]
+    if len(records) != len(found) or any(is_known_name(key) for key in found):
+        return False
+    return all(sum(is_known_name(key) for key in record) >= 2 for record in records)
 
 
 def _names(record: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from cofactor.data.catalog import DATASETS
 from cofactor.data.formats import columnar, containers, databases, folders, matrices, remote, spreadsheets
 from cofactor.data.formats.delimited import open_delimited
 from cofactor.data.formats.frames import open_frame
-from cofactor.data.tables import Table
+from cofactor.data.tables import Table, flattened, loaded
 from cofactor.errors import DataError, did_you_mean
 
 
@@ -78,7 +78,14 @@ def open_table(
         return matrices.open_array(source)
     if databases.is_connection(source):
         return databases.open_connection(source, table)
-    return open_frame(source)
+    return _unnested(open_frame(source))
+
+
+def _unnested(table: Table) -> Table:
+    """Return the table of a frame with the fields of its structs as columns."""
+    if pl.Struct not in table.sample.dtypes:
+        return table
+    return loaded(flattened(table.load(table.names, [])), table.label, table.notes, table.headed)
 
 
 def _open_url(urls: list[str], label: str, ways: _Ways) -> Table:
@@ -102,7 +109,7 @@ def _open_rows(source: Sequence[Any]) -> Table:
     first = source[0]
     if isinstance(first, dict):
         try:
-            return open_frame(pl.DataFrame(list(source), infer_schema_length=None))
+            return _unnested(open_frame(pl.DataFrame(list(source), infer_schema_length=None)))
         except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
             raise DataError(f"this list of dicts is not a table: {error}") from None
     if (

@@ -16,6 +16,8 @@ from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 
 _IN_BRACKETS = r"^\s*[\[\(\{].*[\]\)\}]\s*$"
+_OBJECT = r"^\s*\{\s*\"[^\"]*\"\s*:"
+"""An object of JSON."""
 _MEMBER = r"\"[^\"]*\"|'[^']*'|[^,;|\s\[\](){}'\"]+"
 _TOKEN = re.compile(r"([A-Za-z]{0,4}[_\-]?)\d+|[A-Z0-9]{8,}")
 _THOUSANDS = r"^\d{1,3}(?:,\d{3})+$"
@@ -71,6 +73,8 @@ def unfold_items(table: Table, found: Roles) -> Table:
     """
     item = found.columns["item"]
     sample = table.sample[item]
+    for role in ("user", "item"):
+        _refuse_objects(table, role, found.columns[role])
     if not isinstance(sample.dtype, (pl.List, pl.Array)) and not _lists_of_text(sample):
         return table
     names = list(dict.fromkeys([*found.columns.values(), *([found.behaviour] if found.behaviour else [])]))
@@ -102,6 +106,16 @@ def unfold_items(table: Table, found: Roles) -> Table:
     return loaded(_typed(frame, item), table.label, notes, table.headed)
 
 
+def _refuse_objects(table: Table, role: str, name: str) -> None:
+    values = table.sample[name]
+    if values.dtype == pl.String and values.null_count() < len(values) and values.str.contains(_OBJECT).all():
+        shown = str(values.drop_nulls()[0])[:60]
+        raise DataError(
+            f"column {name!r} of {table.label}, which would be the {role}, holds objects of JSON, such as"
+            f" {shown!r}; write their fields as columns"
+        )
+
+
 def _lists_of_text(values: pl.Series) -> bool:
     """Return whether texts are lists of ids: in brackets, or ids of one form (``N1``, ``17``) separated by blanks or
     commas. At least a third of the cells must hold several ids, and some ids must repeat."""
@@ -110,6 +124,8 @@ def _lists_of_text(values: pl.Series) -> bool:
     present = values.drop_nulls().str.strip_chars()
     present = present.filter(present != "").head(200)
     if not len(present):
+        return False
+    if present.str.contains(_OBJECT).all():
         return False
     if present.str.contains(_IN_BRACKETS).all():
         return bool((present.str.extract_all(_MEMBER).list.len() > 1).any())
