@@ -149,7 +149,8 @@ def event(**more):
 BODIES = {
     "nan": '{"events":[{"user":5,"item":101,"rating":NaN}]}', "infinity": event().replace("3", "Infinity"),
     "overflow": event().replace(": 3", ": 1e999"), "5000 digits": event().replace(": 5", ": " + "9" * 5000),
-    "decimal id": event(user=5.0), "flag": event(user=True), "null": event(user=None), "list": event(user=[5]),
+    "decimal id": event(user=5.5), "large decimal id": event(user=2.0**53),
+    "flag": event(user=True), "null": event(user=None), "list": event(user=[5]),
     "1 MB": event(user="x" * 1_000_000), "half a pair": event().replace("5", '"\\ud800"', 1), "deep": "[" * 100_000,
     "deep objects": '{"a":' * 50_000, "empty": "", "more": event() + "x", "array": "[]", "mark": "\ufeff" + event(),
     "far": event(time=2**63), "before": event(time="0001-01-01T00:00:00Z"), "leap": event(time="2016-12-31T23:59:60Z"),

@@ -6,6 +6,7 @@ learns without this user.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,21 +28,31 @@ def forgotten(rec: Fitted, user: Any) -> dict[str, Any]:
     if code < 0:
         rec.data.user_ids.index(user)  # raises UnknownIdError
     data = _rows_without(rec.data, code) if code < rec.data.n_users else rec.data
-    return {"data": data, "updates": _without(rec, data, code)}
+    return {"data": data, "updates": _without(rec, data, {code})}
 
 
-def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
-    """Return the newer ratings without those of a user, for the new training data."""
-    updates, at = rec.updates, code - rec.data.n_users
-    new_ids, new_codes = updates.new_ids, updates.new_codes
-    if at >= 0:  # a new user: the codes after theirs decrease by one
-        new_ids = (*new_ids[:at], *new_ids[at + 1 :])
-        new_codes = {user: c - (c > code) for user, c in new_codes.items() if c != code}
-    users, recent = {}, Recent()
-    for old, user in updates.users.items():
-        if old != code:
-            moved = old - (at >= 0 and old > code)
-            users[moved] = UpdatedUser(data, rec.model, moved, user.log, recent)
+def without_updates(rec: Fitted, users: Iterable[Any]) -> Updates:
+    """Return the newer ratings without those of these users. The training data stay; new users become unknown."""
+    return _without(rec, rec.data, {rec.users.code(user) for user in users})
+
+
+def _without(rec: Fitted, data: Interactions, gone: set[int]) -> Updates:
+    """Return the newer ratings without those of the users with these codes, for the same or new training data."""
+    updates, n, same = rec.updates, rec.data.n_users, data is rec.data
+    kept = [code for code in range(n, n + len(updates.new_ids)) if code not in gone]
+    moved = {code: n + at for at, code in enumerate(kept)}  # the codes after a new user decrease
+    recent = rec.remember("recent", Recent) if same else Recent()
+    users: dict[int, UpdatedUser] = {}
+    for code, user in updates.users.items():
+        now = moved.get(code, code)
+        if same and now == code and code not in gone:
+            users[code] = user
+            continue
+        recent.drop(user)
+        if code not in gone:
+            users[now] = UpdatedUser(data, rec.model, now, user.log, recent)
+    new_ids = tuple(updates.new_ids[code - n] for code in kept)
+    new_codes = {user: moved[code] for user, code in updates.new_codes.items() if code in moved}
     return Updates(Layers(users, {}), new_ids, new_codes, sum(len(user.newer) for user in users.values()))
 
 

@@ -60,6 +60,30 @@ def test_options_reach_the_recommender(http, rec, options):
     assert said["recommendations"] == rec.recommend(history=history, **options).to_dicts()
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("recommend", {"user": 5, "n": 3, "deny": [101, 102], "per_group": ["genres", 2], "seed": 3, "version": 1}),
+        ("recommend", {"history": [{"item": 101, "rating": 4}], "n": 3}),
+        ("recommend-many", {"users": list(range(1, 40)) * 2, "n": 1}),
+        ("predict", {"pairs": [{"user": 5, "item": 101}]}),
+        ("explain", {"user": 5, "item": 101, "n": 2}),
+        ("what-if", {"user": 5, "without": [101], "instead": [{"item": 103, "rating": 1}], "n": 2}),
+    ],
+)
+def test_whole_numbers_may_be_written_as_decimals(http, path, asked):
+    """They are the same numbers in JSON, and some clients write all numbers that way."""
+
+    def decimals(value):
+        if isinstance(value, dict):
+            return {name: decimals(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [decimals(one) for one in value]
+        return float(value) if type(value) is int else value
+
+    assert ok(http.post(f"/v1/{path}", json=decimals(asked))) == ok(http.post(f"/v1/{path}", json=asked))
+
+
 def test_a_history_without_ratings_is_of_liked_items(http, rec):
     said = ok(http.post("/v1/recommend", json={"history": [{"item": 101}, {"item": "Film 3 (1953)"}]}))
     assert said["recommendations"] == rec.recommend(history=[101, 103]).to_dicts()

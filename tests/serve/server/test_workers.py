@@ -401,6 +401,36 @@ def test_who_is_forgotten_is_in_no_page_of_the_table(where):
     store.close()
 
 
+def test_no_byte_names_who_was_erased_after_the_command_that_the_answer_says(bundle, postgresql):
+    """In the files of PostgreSQL's tables and statistics; its log is PostgreSQL's own."""
+    psycopg = pytest.importorskip("psycopg")
+    name = f"erased{random.getrandbits(60)}"
+    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name}")
+        (oid,) = db.execute("SELECT oid FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        (data,) = db.execute("SHOW data_directory").fetchone()
+    live = opened(bundle, f"{postgresql}/{name}")
+    who = random.getrandbits(60)
+    live.tell([Event(who, 101 + k % 9, 3.0, k) for k in range(500)], f"key of {who}", f"body of {who}")
+    live.tell([Event(5, 101, 3.0, 1)])
+
+    def found():
+        with psycopg.connect(f"{postgresql}/{name}", autocommit=True) as db:
+            db.execute("CHECKPOINT")
+        return [
+            place.name for place in Path(data, "base", str(oid)).iterdir() if str(who).encode() in place.read_bytes()
+        ]
+
+    with psycopg.connect(f"{postgresql}/{name}", autocommit=True) as db:
+        db.execute("ANALYZE")  # as PostgreSQL does by itself: its statistics hold frequent values
+    assert len(found()) > 1
+    (advice,) = (said for said in live.erase(who)["held"] if "VACUUM" in said)
+    with psycopg.connect(f"{postgresql}/{name}", autocommit=True) as db:
+        db.execute(re.search("`(VACUUM.*)`", advice)[1])
+    assert found() == []
+    live.close()
+
+
 # ---- processes
 
 

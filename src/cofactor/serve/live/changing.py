@@ -349,8 +349,8 @@ class Changing(Present):
                 self._second = self._loaded_second(self._second.experiment)
         if self.settings.shared:
             held.append(
-                "the database keeps the bytes of deleted rows until VACUUM FULL cofactor_events, and in its log until"
-                " the log is recycled"
+                "the database keeps the bytes of deleted rows, and samples of values, until `VACUUM (FULL, ANALYZE)"
+                " cofactor_events, cofactor_pieces, pg_statistic`, and in its log until the log is recycled"
             )
         for bundle in filter(None, (self.settings.model, self.settings.beside)):
             if self._names(bundle, user):

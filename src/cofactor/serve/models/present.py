@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import ConfigError, UnknownIdError
+from cofactor.recommend.forget import without_updates
 from cofactor.serve.models.kept import Kept
-from cofactor.serve.models.served import Second, Served, updated, woken
+from cofactor.serve.models.served import Second, Served, updated, updated_users, woken
 from cofactor.serve.settings import Settings
 from cofactor.serve.storage.clock import StateClock
 from cofactor.serve.storage.rows import Event
@@ -158,7 +159,7 @@ class Present:
                     return
 
     def _rebuild(self) -> None:
-        """Fold all newer ratings in again, since some were deleted."""
+        """Leave out deleted ratings: those of single users at once, otherwise by folding all others in again."""
         store = self._writable()
         while True:
             now, second, erasures = self.now, self._second, store.position()["erasures"]
@@ -176,12 +177,25 @@ class Present:
                     raise
                 self._second = None  # the version was removed, so the experiment ends
                 return
-            fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
+            fresh = self._without_deleted(old, erasures)
+            if fresh is None:
+                fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
             with self._lock:
                 if behind and self.now.activation == now.activation and self.now.erasures == now.erasures:
                     self._now = self._caught_up(fresh)  # adds the few events that came meanwhile
                 elif not behind and second is not None and self._second is second:
                     self._second = second._replace(served=self._caught_up(fresh))
+
+    def _without_deleted(self, served: Served, erasures: int) -> Served | None:
+        """Return the version after these erasures, if they only deleted events of single users; otherwise None."""
+        store = self._writable()
+        deleted = store.deleted(served.erasures, erasures)
+        if deleted is None or min(deleted.values()) < served.through:  # the user may have newer events
+            return None
+        rec = served.rec
+        gone = [user for user in updated_users(rec) if store.erased_name(user) in deleted]
+        rec = rec.replace(updates=without_updates(rec, gone))
+        return self._caught_up(replace(served, rec=rec, erasures=erasures))
 
     def _caught_up(self, served: Served) -> Served:
         """Return the version with the events that it lacks."""

@@ -87,6 +87,13 @@ def updated(rec: Recommender, events: Sequence[Event], codes: NDArray[Any] | Non
     return rec.update(columns(events)._replace(codes=codes), unknown="skip")
 
 
+def updated_users(rec: Recommender) -> list[Any]:
+    """Return the ids of the users with newer ratings."""
+    codes, n = list(rec.updates.users), rec.data.n_users
+    known = rec.data.user_ids.decode([code for code in codes if code < n]).to_list()
+    return known + [rec.updates.new_ids[code - n] for code in codes if code >= n]
+
+
 def columns(events: Sequence[Event]) -> Events:
     """Return events in the form for ``update``; DataError where user ids mix types."""
     users = one_type([e.user for e in events], "user")

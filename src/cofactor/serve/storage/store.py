@@ -39,6 +39,8 @@ KEYS_KEPT = 1_000_000
 """Number of the latest requests whose keys are stored."""
 _ERASED = "erased "
 """Prefix of the names of the notes on erased users."""
+_DELETED, _DELETIONS_KEPT = "deleted ", 100
+"""Prefix of the names of the notes on the latest deletions of one user's events, and their number."""
 
 
 class Version(NamedTuple):
@@ -186,6 +188,9 @@ class Store(Transactions):
             versions = now["versions"] if everywhere else noted.versions
             from_ = sorted({*noted.bundles, *bundles})
             put(db, name, json.dumps(Erasure(now["events"], versions, from_)._asdict()))
+            number = now["erasures"] + 1
+            put(db, f"{_DELETED}{number}", json.dumps([name, now["events"]]))
+            db.execute(t.meta.delete().where(t.meta.c.name == f"{_DELETED}{number - _DELETIONS_KEPT}"))
             return rows
 
         return self._delete(which)
@@ -199,6 +204,16 @@ class Store(Transactions):
         with self._read() as db:
             rows = [self._whole(row) for row in db.execute(t.meta.select())]
         return {row.name: Erasure(**json.loads(row.value)) for row in rows if row.name.startswith(_ERASED)}
+
+    def deleted(self, after: int, last: int) -> dict[str, int] | None:
+        """Return what the deletions with numbers above ``after`` up to ``last`` deleted, if that was all events of some
+        users: the number of the last event at that time, by :meth:`erased_name`. None where it was something else."""
+        if not 0 < last - after <= _DELETIONS_KEPT:
+            return None
+        names = [f"{_DELETED}{number}" for number in range(after + 1, last + 1)]
+        with self._read() as db:
+            rows = [self._whole(row) for row in db.execute(t.meta.select().where(t.meta.c.name.in_(names)))]
+        return dict(map(json.loads, (row.value for row in rows))) if len(rows) == len(names) else None
 
     def erasure_of(self, user: Any, erased: dict[str, Erasure]) -> Erasure | None:
         """Return the erasure of a user among these, or None."""
@@ -235,7 +250,10 @@ class Store(Transactions):
 
         def delete() -> int:
             with self._write() as db:
-                found = sum(int(db.execute(t.events.delete().where(one)).rowcount) for one in which(db))
+                conditions = list(which(db))
+                if not conditions:
+                    return 0
+                found = sum(int(db.execute(t.events.delete().where(one)).rowcount) for one in conditions)
                 add(db, "deleted", found)
                 add(db, "erasures", 1)
                 return found
