@@ -280,3 +280,22 @@ def test_split_keeps_how_often_rows_repeat(run: Any, tmp_path: Path) -> None:
     code, _, err = run("split", "clicks.csv", "--overwrite", "--duplicates", "all")
     assert code == 0, err
     assert sum(len(pl.read_csv(tmp_path / name)) for name in ("train.csv", "test.csv")) == 300
+
+
+def test_split_writes_times_that_are_found_again(run: Any, tmp_path: Path) -> None:
+    """Times of several columns, which have no name of their own, and of a column without one."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{u},{i},{1 + k % 5},{2001 + k % 9},{1 + k % 12},{1 + k % 28}"
+        for k, (u, i) in enumerate(rng.integers(0, 20, (200, 2)))
+    ]
+    (tmp_path / "parts.csv").write_text("user,item,rating,date_year,date_month,date_day\n" + "\n".join(rows) + "\n")
+    plain = [
+        f"{u},{i},{1 + k % 5},{1_300_000_000 + 999_983 * k}" for k, (u, i) in enumerate(rng.integers(0, 20, (200, 2)))
+    ]
+    (tmp_path / "plain.csv").write_text("\n".join(plain) + "\n")
+    for name in ("parts.csv", "plain.csv"):
+        code, _, err = run("split", name, "--overwrite")
+        assert code == 0, err
+        times = [cf.read(tmp_path / part).times for part in ("train.csv", "test.csv")]
+        assert np.array_equal(np.sort(np.concatenate(times)), np.sort(cf.read(tmp_path / name).times))

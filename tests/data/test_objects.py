@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -113,3 +114,21 @@ def test_types_that_make_no_feature_are_left_out_or_said():
     found = cf.fit(data.replace(item_table=data.item_table.with_columns(columns)), model="bias", calibrate=False)
     wanted = cf.fit(data, model="bias", calibrate=False).recommend_new(pl.DataFrame(NEW), 3)
     assert found.recommend_new(pl.DataFrame(NEW), 3).equals(wanted)
+
+
+def test_what_pandas_makes_dicts_of():
+    frame = pd.DataFrame({"item": [7, 8, 7, 9], "user": [1, 1, 2, 2], "rating": [4.0, 2.0, 5.0, 1.0]})
+    wanted = cf.read(frame).to_frame()
+    for orient in ("dict", "list", "records", "index"):
+        assert cf.read(frame.to_dict(orient)).to_frame().equals(wanted), orient
+    assert cf.read(list(frame.itertuples(index=False))).to_frame().equals(wanted)
+    assert cf.read(list(frame.itertuples())).to_frame().equals(wanted)
+    assert cf.read({"u1": {"a": 5.0, "b": 1.0}, "u2": {"a": 4.0}}).n_users == 2
+
+
+def test_intervals_are_ids_and_arrays_are_lists():
+    users = np.repeat(np.arange(30), 3)
+    bands = pd.DataFrame({"user": users, "item": pd.cut(np.arange(90) * 7 % 31, 4), "rating": 1 + np.arange(90) % 5})
+    assert cf.read(bands).item_ids.values.str.contains(r"^\(.*\]$").all()
+    pairs = pl.DataFrame({"user": [1, 2], "item": [[5, 6], [5, 7]]}, schema_overrides={"item": pl.Array(pl.Int64, 2)})
+    assert cf.read(pairs).to_frame().rows() == [(1, 5, 1.0), (1, 6, 1.0), (2, 5, 1.0), (2, 7, 1.0)]

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import typer
 
 from cofactor.cli.common import Json, Seed, check_table, print_json, read_ratings, say, write_table
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
+from cofactor.data.columns.names import column_of
 from cofactor.data.interactions import Interactions
 from cofactor.data.kind import guess_kind
 from cofactor.errors import ConfigError, did_you_mean
@@ -70,7 +72,8 @@ def command(
     parts = [part for part in (cut.train, cut.valid, cut.given) if part is not None]
     value = data.columns.rating or _value_column(data)
     for part, file in zip(parts, files, strict=True):
-        frame = part.replace(columns=data.columns._replace(rating=value)).to_frame()
+        names = data.columns._replace(rating=value, time=data.columns.time if time else _time_column(data))
+        frame = part.replace(columns=names).to_frame()
         write_table(frame if value is not None else frame.drop("rating"), file)
     if as_json:
         sizes = {name: len(part) for name, part in zip(("train", "test", "given"), parts)}
@@ -85,6 +88,15 @@ def command(
             f"column {value!r} holds the values of {data.kind}: read these files with --rating {value}"
             f" --kind {data.kind}"
         )
+
+
+def _time_column(data: Interactions) -> str | None:
+    """Return the column name for the times: the table's own if it is one that is taken for times, else ``timestamp``
+    (times from several columns, say)."""
+    name = data.columns.time
+    if name is None or data.times is None or "timestamp" in (data.columns.user, data.columns.item, data.columns.rating):
+        return name
+    return name if column_of(pl.DataFrame({name: data.times[:1000]}), [name], "time") else "timestamp"
 
 
 def _value_column(data: Interactions) -> str | None:
@@ -102,8 +114,6 @@ def _merged(data: Interactions) -> Interactions:
 
     A dataset whose ids are titles may repeat a user and item.
     """
-    import polars as pl
-
     frame = pl.DataFrame({"user": data.users, "item": data.items}).with_row_index("row")
     if data.times is not None:
         frame = frame.with_columns(pl.Series("time", data.times)).sort("time", maintain_order=True)

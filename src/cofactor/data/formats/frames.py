@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.arrays import timed
+from cofactor.data.columns.names import is_known_name
+from cofactor.data.formats.json_records import is_records
 from cofactor.data.ids.id_values import mixed_check, uuids_as_text
 from cofactor.data.tables import SAMPLE_ROWS, Table, as_data_error, distinct, no_objects
 from cofactor.errors import DataError
@@ -20,6 +22,8 @@ def open_frame(source: Any) -> Table:
     converted."""
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
+    if isinstance(source, dict) and source and all(isinstance(one, dict) for one in source.values()):
+        source = _of_pandas(source)
     if isinstance(source, dict) and source and all(isinstance(one, dict) for one in source.values()):
         rows = [(who, what, value) for who, theirs in source.items() for what, value in theirs.items()]
         with as_data_error():
@@ -79,6 +83,17 @@ def open_frame(source: Any) -> Table:
         return [None if _is_missing(v) else v for v in wrapped[:, names.index(name)].to_list()]
 
     return Table(names, headed, pl.DataFrame(sample), load, "the frame", objects=objects)
+
+
+def _of_pandas(source: dict[Any, dict[Any, Any]]) -> Any:
+    """Return the columns or rows that ``DataFrame.to_dict`` of pandas made nested dicts of; any others unchanged."""
+    if is_records(source):
+        with as_data_error():
+            return pl.DataFrame(list(source.values()), infer_schema_length=None)
+    rows = [list(column) for column in source.values()]
+    if sum(is_known_name(str(name)) for name in source) >= 2 and all(one == rows[0] for one in rows):
+        return {name: list(column.values()) for name, column in source.items()}
+    return source
 
 
 def select_columns(

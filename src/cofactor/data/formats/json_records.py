@@ -172,7 +172,7 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
         tables = _lists_of_records(found)
         found = tables[0] if len(tables) == 1 else found
     if isinstance(found, dict):
-        if _is_records(found):
+        if is_records(found):
             return _frame([{"index": key} | record for key, record in found.items()], label)
         columns = [list(v.values()) if isinstance(v, dict) else v for v in found.values()]
         if len(columns) > 1 and all(isinstance(v, dict) and v and not _names(v) for v in found.values()):
@@ -204,12 +204,12 @@ def _lists_of_records(found: dict[str, Any]) -> list[list[dict[str, Any]]]:
     return tables
 
 
-def _is_records(found: dict[str, Any]) -> bool:
+def is_records(found: dict[Any, Any]) -> bool:
     """Return whether an object holds records under keys that are no column names: ``{"0": {"user": 5, "item": 7}}``."""
     records = [record for record in found.values() if isinstance(record, dict)]
-    if len(records) != len(found) or any(is_known_name(key) for key in found):
+    if len(records) != len(found) or any(is_known_name(str(key)) for key in found):
         return False
-    return all(sum(is_known_name(key) for key in record) >= 2 for record in records)
+    return all(sum(is_known_name(str(key)) for key in record) >= 2 for record in records)
 
 
 def _names(record: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ import polars as pl
 from cofactor._fork import check_threads
 from cofactor.data.arrays import timed
 from cofactor.data.catalog import DATASETS
+from cofactor.data.columns.names import is_known_name
 from cofactor.data.formats import columnar, containers, databases, folders, matrices, remote, spreadsheets
 from cofactor.data.formats.delimited import open_delimited
 from cofactor.data.formats.frames import open_frame
@@ -105,8 +106,12 @@ def _open_url(urls: list[str], label: str, ways: _Ways) -> Table:
 
 
 def _open_rows(source: Sequence[Any]) -> Table:
-    """Open a list of (user, item[, rating[, time]]) rows or of dicts; or a tuple of columns, such as numpy arrays."""
+    """Open a list of (user, item[, rating[, time]]) rows, of named tuples or of dicts; or a tuple of columns, such as
+    numpy arrays."""
     first = source[0]
+    names = getattr(first, "_fields", ())
+    if sum(map(is_known_name, names)) >= 2 and all(getattr(row, "_fields", None) == names for row in source):
+        first, source = first._asdict(), [row._asdict() for row in source]
     if isinstance(first, dict):
         try:
             return _unnested(open_frame(pl.DataFrame(list(source), infer_schema_length=None)))

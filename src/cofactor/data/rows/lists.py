@@ -15,7 +15,7 @@ from cofactor.data.ids.leading_zeros import MARKED
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 
-_IN_BRACKETS = r"^\s*[\[\(\{].*[\]\)\}]\s*$"
+_IN_BRACKETS = r"^\s*(?:\[.*\]|\(.*\)|\{.*\})\s*$"
 _OBJECT = r"^\s*\{\s*\"[^\"]*\"\s*:"
 """An object of JSON."""
 _MEMBER = r"\"[^\"]*\"|'[^']*'|[^,;|\s\[\](){}'\"]+"
@@ -88,6 +88,7 @@ def unfold_items(table: Table, found: Roles) -> Table:
     if frame[item].dtype == pl.String:
         frame = frame.with_columns(_split(frame[item]))
     nested = [name for name in names if isinstance(frame[name].dtype, (pl.List, pl.Array))]
+    frame = frame.with_columns(frame[name].arr.to_list() for name in nested if isinstance(frame[name].dtype, pl.Array))
     frame = frame.filter(pl.col(item).list.len() > 0)
     try:
         frame = frame.explode(nested)
