@@ -43,7 +43,7 @@ item_emb.to_pickle('items.pkl'); pd.read_pickle('items.pkl').equals(item_emb)
 # %%
 np.savez('all.npz', u=to_np(inf.model.u_weight.weight), i=to_np(inf.model.i_weight.weight)); sorted(np.load('all.npz').files)
 # %%
-user_map = {str(u): i for i, u in enumerate(inf.dls.classes['user'])}; Path('users.json').write_text(json.dumps(user_map)); len(json.loads(Path('users.json').read_text(encoding="utf-8")))
+user_map = {str(u): i for i, u in enumerate(inf.dls.classes['user'])}; Path('users.json').write_text(json.dumps(user_map)); len(json.loads(Path('users.json').read_text()))
 # %%
 def by_hand(u, t):
     a, b = inf.dls.classes['user'].o2i[u], inf.dls.classes['title'].o2i[t]; m = inf.model

@@ -38,7 +38,7 @@ load_model('a.pth', learn.model, learn.opt)
 Path('.').ls()
 # %%
 Path('a.txt').write_text('hello')
-Path('a.txt').read_text(encoding="utf-8")
+Path('a.txt').read_text()
 # %%
 ratings.to_csv('r.csv', index=False)
 dls = CollabDataLoaders.from_csv('r.csv', bs=64)

@@ -83,7 +83,7 @@ CollabDataLoaders.from_df(pd.read_csv('r.csv', header=None, names=['user', 'movi
 ratings.to_csv('with_header.csv', index=False)
 fdls = CollabDataLoaders.from_csv('with_header.csv', seed=3, bs=32); fdls.bs
 # %%
-Path('with_header.csv').read_text(encoding="utf-8").split('\n')[0], Path('.').ls(file_exts='.csv').attrgot('name').sorted()
+Path('with_header.csv').read_text().split('\n')[0], Path('.').ls(file_exts='.csv').attrgot('name').sorted()
 # %%
 multi = ratings.merge(movies); multi['decade'] = multi.title.str.extract(r'\((\d{3})')[0] + '0s'; multi['hour'] = multi.timestamp % 24
 to = TabularPandas(multi, [Categorify, FillMissing, Normalize], ['user', 'title', 'decade'], ['hour'], y_names='rating', splits=RandomSplitter(seed=2)(multi), y_block=RegressionBlock())
@@ -127,7 +127,7 @@ tt.split
 # %%
 tt.show(max_n=2)
 # %%
-Path('to.txt').write_text('a'); Path('to.txt').read_text(encoding="utf-8")
+Path('to.txt').write_text('a'); Path('to.txt').read_text()
 # %%
 seen = ratings.groupby('user').movie.agg(set)
 def candidates(u): return [m for m in ratings.movie.unique() if m not in seen[u]]

@@ -100,7 +100,7 @@ C(4).half
 # %%
 ifnone(None, 1), listify([1]), tuplify(1), first([2, 3]), nested_attr(learn, "model.u_weight.weight").shape, merge(dict(a=1), dict(b=2)), compose(operator.neg, str)(1), partialler(round, ndigits=1)(1.23)
 # %%
-p = Path("tmpdir"); p.mkdir(exist_ok=True); (p/"x.csv").write_text("a,b\n1,2"); p.ls(), (p/"x.csv").read_text(encoding="utf-8").splitlines(), p.exists(), p/"y", str(p/"x.csv"), (p/"x.csv").suffix
+p = Path("tmpdir"); p.mkdir(exist_ok=True); (p/"x.csv").write_text("a,b\n1,2"); p.ls(), (p/"x.csv").read_text().splitlines(), p.exists(), p/"y", str(p/"x.csv"), (p/"x.csv").suffix
 # %%
 Path.cwd().name != "", Path("x.tar.gz").stem, [o.name for o in p.glob("*.csv")]
 # %%
