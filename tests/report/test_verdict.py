@@ -175,3 +175,35 @@ def test_bounds_and_differences_have_the_decimals_of_their_figure():
         "+0.000000030",
     ]
     assert shown(0.0) == "0.0000"
+
+
+@pytest.mark.parametrize("kind", ["counts", "events"])
+def test_counts_and_events_are_called_so_and_an_order_is_no_date(kind, tmp_path):
+    rng = np.random.default_rng(5)
+    users = np.repeat(np.arange(60), 8)
+    frame = pl.DataFrame(
+        {
+            "user": users,
+            "item": np.concatenate([rng.choice(40, 8, replace=False) for _ in range(60)]),
+            "plays": rng.integers(1, 900, len(users)),
+            "position": np.tile(np.arange(8), 60),
+        }
+    )
+    lone = pl.DataFrame({"user": [0], "item": [99], "plays": [1], "position": [9]})
+    how = {"count": "plays"} if kind == "counts" else {"rating": False}
+    split = cf.split.leave_last(cf.read(pl.concat([frame, lone]), time="position", **how))
+    rec = cf.fit(split.train, model="popular")
+    found = report_data(rec, test=split.valid, beside=cf.fit(split.train, model="item-cosine"))
+    assert found["data"]["kind"] == kind
+    assert found["data"]["period"] is None
+    texts = " ".join([*found["verdict"]["sentences"], *(f["what"] + " ".join(f["examples"]) for f in found["doctor"])])
+    assert "rating" not in texts, texts
+    assert " 0 %" not in texts
+
+
+def test_a_later_table_is_not_told_what_a_table_to_learn_from_is(tmp_path):
+    frame = pl.DataFrame({"user": np.repeat(np.arange(60), 3), "item": np.arange(180) % 20})
+    train = cf.read(frame)
+    test = pl.DataFrame({"user": np.arange(60), "item": (np.arange(60) * 7) % 20})
+    assert any("nothing is learned" in note for note in cf.read(test).notes)
+    assert not [note for note in cf.split.given(train, test).valid.notes if "nothing is learned" in note]

@@ -299,8 +299,8 @@ def _alone(data: Interactions) -> list[str]:
     if len(data.events) < _SOME or data.duplicates == "all" or len(data) > max(data.n_users, data.n_items):
         return []
     found = [
-        f"no {one} has more than one {other}, so nothing is learned from what others chose: if the columns are not the"
-        " user and the item, name these with user=... and item=..."
+        f"no {one} has more than one {other}, so {ALONE}: if the columns are not the user and the item, name these"
+        " with user=... and item=..."
         for one, other, n in (("item", "user", data.n_items), ("user", "item", data.n_users))
         if len(data) == n
     ]
@@ -309,6 +309,9 @@ def _alone(data: Interactions) -> list[str]:
 
 _SOME = 50
 """Of fewer rows nothing is said."""
+
+ALONE = "nothing is learned from what others chose"
+"""What a note on a table to learn from says, and one on a later table need not."""
 
 
 def _alike(numbers: Array) -> bool:

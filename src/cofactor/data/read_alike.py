@@ -13,7 +13,7 @@ from cofactor.data.columns.by_contents import MANY
 from cofactor.data.formats.open import open_table
 from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
-from cofactor.data.read import COUNTS_ONE, read
+from cofactor.data.read import ALONE, COUNTS_ONE, read
 from cofactor.data.tables import Table
 from cofactor.data.times.timestamps import is_order
 from cofactor.errors import DataError
@@ -50,7 +50,7 @@ def read_alike(source: Any, train: Interactions, *, guess: bool = False, **given
             elif mine.is_integer():
                 found = _as_numbers(found, side)
     check_alike(found, train)
-    return found
+    return found.replace(notes=tuple(note for note in found.notes if ALONE not in note))
 
 
 def _other_names(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor.data.times.timestamps import is_order
 from cofactor.errors import DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import held_out_rows
@@ -32,7 +33,8 @@ def periods(rec: Recommender, test: Any, reference: Any) -> list[dict[str, Any]]
     for name, given in zip(NAMES, (test, reference), strict=True):
         rows = held_out_rows(given, rec.data)
         figures, note = decisive(rec, given)
-        days = [None, None] if rows.times is None else [_day(rows.times.min()), _day(rows.times.max())]
+        times = None if rows.times is None or is_order(rows.times) else rows.times
+        days = [None, None] if times is None else [_day(times.min()), _day(times.max())]
         lines.append(
             {
                 "name": name,

@@ -38,7 +38,7 @@ def data(rec: Recommender) -> Any:
     for name, curve, colour in (("items", "item_counts", BLUE), ("users", "user_counts", ORANGE)):
         right.plot(*zip(*facts[curve]), label=name, color=colour)
     right.grid(axis="y", color=PALE)
-    right.set(xscale="log", yscale="log", xlabel="rank, most rated first (log scale)", ylabel=f"{noun} (log scale)")
+    right.set(xscale="log", yscale="log", xlabel=f"rank, most {noun} first (log scale)", ylabel=f"{noun} (log scale)")
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     right.legend(frameon=False)
@@ -132,7 +132,7 @@ def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
                 bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
             )
     ax.spines[:].set_visible(False)
-    ax.set(xticks=[], yticks=[], title=f"{len(xy):,} most rated items: similar items are near")
+    ax.set(xticks=[], yticks=[], title=f"{len(xy):,} items with the most {rec.data.kind}: similar items are near")
     if facts["genres"]:
         legend = ax.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.01))
         for handle in legend.legend_handles:

@@ -18,6 +18,7 @@ from cofactor._paths import check_file
 from cofactor._validate import check_iterable
 from cofactor._version import __version__
 from cofactor.data.doctor.doctor import check
+from cofactor.data.times.timestamps import is_order
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors, Model, Posterior
 from cofactor.recommend.ids import item_labels
@@ -161,7 +162,7 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
     by_item = np.sort(data.by_item.counts[data.by_item.counts > 0])[::-1]
     by_user = np.sort(data.by_user.counts[data.by_user.counts > 0])[::-1]
     period = None
-    if data.times is not None and len(data):
+    if data.times is not None and len(data) and not is_order(data.times):
         period = [
             datetime.fromtimestamp(int(t), UTC).strftime("%Y-%m-%d") for t in (data.times.min(), data.times.max())
         ]

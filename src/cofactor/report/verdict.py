@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor.data.doctor.checks import percent
 from cofactor.errors import DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import held_out_rows
@@ -129,7 +130,7 @@ def _said(line: dict[str, Any]) -> str:
     way = (
         "favour popular items" if more > 0.02 else "favour rare items" if more < -0.02 else "are neutral to popularity"
     )
-    held, popular, typical = (f"{100 * line[key]:.0f} %" for key in ("catalogue", "popular", "typical"))
+    held, popular, typical = (percent(line[key]) for key in ("catalogue", "popular", "typical"))
     return (
         f"The lists of {line['name']} for {line['users']:,} users contain {held} of all items, and {way}: a listed item"
         f" is on average more popular than {popular} of all items, an item in the training rows than {typical}."

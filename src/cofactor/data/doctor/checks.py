@@ -285,15 +285,15 @@ def bots(data: Interactions, per_minute: int = 100) -> Iterator[Finding]:
         typical = float(np.median(counts[counts > 0])) if len(data) else 0.0
         many = np.flatnonzero((counts > 0.5 * data.n_items) & (counts > 50 * typical) & (counts >= 1000))
         what = f"{len(many):,} users have rated more than half of all items, over 50 times the typical number"
-        shown = tuple(f"{_id(data.user_ids, u)}: {counts[u]:,} ratings" for u in many[:5])
+        shown = tuple(f"{_id(data.user_ids, u)}: {counts[u]:,} {data.kind}" for u in many[:5])
     else:
         order = np.lexsort((data.times, data.users))
         users, times = data.users[order], data.times[order]
         back = min(per_minute - 1, len(users))
         fast = (users[back:] == users[: len(users) - back]) & (times[back:] - times[: len(times) - back] < 60)
         many = np.unique(users[back:][fast])
-        what = f"{len(many):,} users have made {per_minute} ratings or more within a minute"
-        shown = tuple(f"{_id(data.user_ids, u)}: {counts[u]:,} ratings" for u in many[:5])
+        what = f"{len(many):,} users have made {per_minute} {data.kind} or more within a minute"
+        shown = tuple(f"{_id(data.user_ids, u)}: {counts[u]:,} {data.kind}" for u in many[:5])
     if len(many):
         todo = "probably bots or bulk imports; drop them if they are not real users"
         yield Finding("warning", "bots", "users", what, len(many), shown, todo)
@@ -307,7 +307,7 @@ def singletons(data: Interactions) -> Iterator[Finding]:
         present = int((counts > 0).sum())
         if len(once):
             share = len(once) / present
-            what = f"{len(once):,} of {present:,} {ids.kind}s ({percent(share)}) have only one rating"
+            what = f"{len(once):,} of {present:,} {ids.kind}s ({percent(share)}) have only one {data.kind[:-1]}"
             shown = tuple(_id(ids, c) for c in once[:5])
             todo = "models learn little about them; see how much a k-core would keep"
             yield Finding(
@@ -328,13 +328,13 @@ def times(data: Interactions) -> Iterator[Finding]:
         n = int(bad.sum())
         if n:
             shown = tuple(_when(int(t)) for t in data.times[bad][:5])
-            what = f"{n:,} ratings are {said}"
+            what = f"{n:,} {data.kind} are {said}"
             yield Finding("warning", "times", "rows", what, n, shown, "check the unit and the column")
     ordered = np.sort(data.times)
     moments, counts = np.unique(ordered, return_counts=True)
     if counts.max() > 0.05 * len(data) and counts.max() > 20 and len(moments) > 1:
         top = int(np.argmax(counts))
-        what = f"{counts[top]:,} ratings ({percent(counts[top] / len(data))}) have exactly the same time"
+        what = f"{counts[top]:,} {data.kind} ({percent(counts[top] / len(data))}) have exactly the same time"
         shown = (_when(int(moments[top])),)
         yield Finding(
             "note",
@@ -349,7 +349,7 @@ def times(data: Interactions) -> Iterator[Finding]:
     span = int(moments[-1] - moments[0])
     if len(gaps) and gaps.max() > max(0.1 * span, 30 * DAY):
         at = int(np.argmax(gaps))
-        what = f"no ratings for {int(gaps[at]) // DAY:,} days, out of {span // DAY:,}"
+        what = f"no {data.kind} for {int(gaps[at]) // DAY:,} days, out of {span // DAY:,}"
         shown = (f"{_when(int(moments[at]))} to {_when(int(moments[at + 1]))}",)
         yield Finding("note", "time gap", "rows", what, 1, shown, "split the data at the gap if the two parts differ")
 

@@ -30,7 +30,7 @@ document.getElementById("made").textContent = `Made ${D.created} by cofactor ${D
       ...(IMPLICIT ? [] : [["mean rating", fix(d.mean, 2), `from ${+d.range[0].toFixed(2)} to ${+d.range[1].toFixed(2)}`]]), ...(d.period ? [["time", el("span", { class: "date" }, d.period[0]), `to ${d.period[1]}`]] : [])]),
     el("div", { class: "grid" },
       IMPLICIT && !COUNTS ? null : figure(`How ${RATINGS} are spread`, (w) => bars(d.levels, d.level_counts, `Number of ${RATINGS} at each value`, w, RATINGS.slice(0, -1)), { columns: [RATINGS.slice(0, -1), "how often"], rows: d.levels.map((v, i) => [v, big(d.level_counts[i])]), note: COUNTS && d.levels.some((v) => v.endsWith("+")) ? "Each bar holds the counts from its label up to the next one." : null }),
-      figure(`A few items and users have most of the ${RATINGS}`, (w) => loglog([{ name: "items", points: d.item_counts }, { name: "users", points: d.user_counts }], `Number of ${RATINGS} by rank of item and of user, both logarithmic`, w, "rank, most rated first (log scale)", `${RATINGS} (log scale)`),
+      figure(`A few items and users have most of the ${RATINGS}`, (w) => loglog([{ name: "items", points: d.item_counts }, { name: "users", points: d.user_counts }], `Number of ${RATINGS} by rank of item and of user, both logarithmic`, w, `rank, most ${RATINGS} first (log scale)`, `${RATINGS} (log scale)`),
         { note: `The top tenth of the items has ${percent(d.top_tenth[0])} of the ${RATINGS}, the top tenth of the users ${percent(d.top_tenth[1])}.` }),
       IMPLICIT && !COUNTS ? el("div", {}, el("h3", { class: "first" }, "What the data doctor says"), doctor) : null),
     ...(IMPLICIT && !COUNTS ? [] : [el("h3", {}, "What the data doctor says"), doctor]),
@@ -162,7 +162,7 @@ const wide = (name, ...children) => el("div", { class: "scroll", tabindex: "0", 
     else if (e.key === "Enter" && active >= 0) choose(found[active]);
     else if (e.key === "Escape") { search.value = ""; list([]); none.textContent = ""; }
   });
-  const many = I.label.length < I.total ? `The ${big(I.label.length)} most rated of ${big(I.total)} are shown` : `All ${big(I.total)} are shown`;
+  const many = I.label.length < I.total ? `The ${big(I.label.length)} of ${big(I.total)} with the most ${RATINGS} are shown` : `All ${big(I.total)} are shown`;
   const ways = I.genres.length ? "Point at one, search, or choose a genre" : "Point at one, or search";
   section("map", "Map", "A map of the items", `Items stand near each other where ${I.by} finds them alike; the two directions mean nothing by themselves. ${many}, larger where more people ${IMPLICIT ? "chose" : "rated"} them. ${ways}.`,
     el("div", { class: "mapbox" }, map.node, el("div", {}, el("label", { for: "search" }, "Find an item"), search, hits, none, panel)));
