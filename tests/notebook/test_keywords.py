@@ -78,6 +78,7 @@ PASSES_ON = {
 }
 PASSES_ON |= dict.fromkeys(optimizer_steps.__all__, "the state and the hyper-parameters of others")
 PASSES_ON["MixedPrecision"] = "options of half precision"
+PASSES_ON["NS"] = "attributes; from Python 3.13 on the signature says so"
 LOADERS = {"DataLoader", "DataLoaders", "TabDataLoader", "TabularDataLoaders", "CollabDataLoaders", "TfmdDL"}
 LOADERS |= {"WeightedDL", "PartialDL", "TabWeightedDL"}
 
