@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.rows.repeats import merged
 from cofactor.errors import BundleError, ConfigError
 from cofactor.models import model_class
-from cofactor.models.base.age import aged, popularity
+from cofactor.models.base.age import aged, faded, popularity
 from toys import interactions, noise
 from toys import trained_ranker as fitted
 
@@ -118,3 +119,45 @@ def test_a_blend_hands_it_to_its_models() -> None:
     model = fitted("blend", data, half_life=20.0, models=("ease", "als", "item-cosine:half_life=5"), weights=(1, 1, 1))
     assert model.parts["ease"].config.half_life == 20
     assert model.parts["item-cosine:half_life=5"].config.half_life == 5
+
+
+@pytest.mark.parametrize("policy", ["sum", "count"])
+def test_each_event_of_a_sum_weighs_by_its_own_age(policy: str) -> None:
+    rng = np.random.default_rng(1)
+    n = 400
+    events = interactions(rng.integers(0, 12, n), rng.integers(0, 6, n), rng.integers(1, 4, n).astype(float), 12, 6)
+    events = timed(rng.integers(0, 300, n).astype(float), events).replace(kind="counts")
+    data = merged(events, policy)
+    recent = faded(data, 30.0)
+    now = int(events.times.max())
+    pair_age = 0.5 ** ((now - data.times) / (30 * DAY))
+    amounts = events.values if policy == "sum" else np.ones(n)
+    each = amounts * 0.5 ** ((now - events.times) / (30 * DAY))
+    for row, (user, item) in enumerate(zip(data.users, data.items)):
+        wanted = each[(events.users == user) & (events.items == item)].sum()
+        np.testing.assert_allclose(recent.values[row] * pair_age[row], wanted, rtol=1e-5)
+    assert np.array_equal(recent.users, data.users)
+    assert np.array_equal(recent.times, data.times)
+    for same in (faded(data, 0.0), faded(events, 30.0), faded(merged(events, "last"), 30.0)):
+        assert same.unmerged is None or same.duplicates == "last" or same is data
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_repeats_long_ago_teach_less_than_lately(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tables of the same sums and the same last events, of which the repeats are old or new."""
+    monkeypatch.setattr("cofactor.models.base.strength.FLOORS", (0.2,))
+    rng = np.random.default_rng(2)
+    users, items = np.repeat(np.arange(80), 4), np.concatenate([rng.permutation(10)[:4] for _ in range(80)])
+    found = []
+    for ago in (1.0, 900.0):
+        often = items < 3
+        every = np.concatenate([users, *[users[often]] * 9]), np.concatenate([items, *[items[often]] * 9])
+        days = np.concatenate([np.full(len(users), 1000.0), np.full(9 * int(often.sum()), 1000.0 - ago)])
+        data = timed(days, interactions(*every, np.ones(len(days)), 80, 10)).replace(kind="events")
+        data = merged(data, "sum")
+        assert data.values.max() == 10
+        model = fitted(name, data, half_life=20.0, **SETTINGS.get(name, {}))
+        again = model.scores_from(model.fold_in(data.histories.take(np.arange(5))))
+        np.testing.assert_allclose(model.scores(np.arange(5)), again, atol=0.05 if name == "ials" else 1e-4)
+        found.append(model.scores(np.arange(80)))
+    assert np.abs(found[0] - found[1]).max() > 1e-3

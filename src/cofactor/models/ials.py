@@ -23,7 +23,7 @@ from cofactor.kernels.ials.cg import improve_rows
 from cofactor.kernels.products import dots
 from cofactor.kernels.sums import CHUNK, Node, chunks, merged, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
-from cofactor.models.base.age import aged, check_half_life, check_timed, half_life_option, popularity
+from cofactor.models.base.age import aged, check_half_life, check_timed, faded, half_life_option, popularity
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.average import spread_as, start_weight, trust
 from cofactor.models.base.config import Search, option
@@ -218,7 +218,12 @@ class IalsStepper(Stepper):
         rows = weighted_with_dislikes(rows, model.range, model.config.min_rating_weight)
         self.by_user = debiased(rows, model._row_worth())
         if half_life and data.times is not None and len(data):
-            self.by_item = transposed(aged(self.by_user, half_life, int(data.times.max())))
+            recent = faded(data, half_life)
+            today = self.by_user
+            if recent is not data:
+                today = weighted_with_dislikes(recent.histories, model.range, model.config.min_rating_weight)
+                today = debiased(today, model._row_worth())
+            self.by_item = transposed(aged(today, half_life, int(data.times.max())))
             self.by_user = aged(self.by_user, half_life)
         else:
             self.by_item = transposed(self.by_user)

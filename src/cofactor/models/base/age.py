@@ -57,6 +57,32 @@ def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
     return rows._replace(values=(rows.values * decay).astype(np.float32))
 
 
+def faded(data: Interactions, half_life: float) -> Interactions:
+    """Return the same pairs, where each value that sums several events weighs them by their age when the last of them
+    happened: halved for every ``half_life`` days. Together with the decay of the pair from its last event on
+    (:func:`aged`), each event weighs by its own age.
+
+    The same table is returned without a half-life or times, and where values do not sum events.
+    """
+    events = data.unmerged
+    if not half_life or events is None or events.times is None or data.duplicates not in ("sum", "count"):
+        return data
+    pairs = data.users.astype(np.int64) * data.n_items + data.items
+    order = np.argsort(pairs)
+    place = order[
+        np.searchsorted(pairs, events.users.astype(np.int64) * data.n_items + events.items, sorter=order).clip(
+            max=len(pairs) - 1
+        )
+    ]
+    kept = (data.users[place] == events.users) & (data.items[place] == events.items)  # others came to 0 or less
+    place, when = place[kept], events.times[kept]
+    last = np.full(len(data), np.iinfo(np.int64).min)
+    np.maximum.at(last, place, when)
+    decay = 0.5 ** ((last[place] - when) / (DAY * half_life))
+    amounts = decay if data.duplicates == "count" else decay * events.values[kept]
+    return data.replace(values=np.bincount(place, amounts, minlength=len(data)).astype(np.float32))
+
+
 def popularity(data: Interactions, half_life: float = 0.0) -> Array:
     """Return float32 (n_items,): the weight of each item's rows, without dislikes, divided by that of the most popular
     item. With a half-life, older rows count less."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, NotFittedError
 from cofactor.model import Kind, State, Task
-from cofactor.models.base.age import aged, check_timed, half_life_of, popularity
+from cofactor.models.base.age import aged, check_timed, faded, half_life_of, popularity
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.average import average_scores, start_weight
 from cofactor.models.base.propensity import debiased, item_worth, propensity_of
@@ -120,7 +120,9 @@ class HistoryRanker(ScoresAsState):
         self.range = strength_of(data)
         newest = int(data.times.max()) if half_life and data.times is not None and len(data) else None
         self._worth = None
-        rows = debiased(weighted(self.history, self.range, self.config.min_rating_weight), self.worth)
+        recent = faded(data, half_life)
+        rows = self.history if recent is data else recent.histories
+        rows = debiased(weighted(rows, self.range, self.config.min_rating_weight), self.worth)
         return aged(rows, half_life, newest)
 
     def solving(self, rows: CSR, solve: Callable[[], None]) -> SolveStepper:
