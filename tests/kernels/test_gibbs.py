@@ -14,7 +14,7 @@ from cofactor.kernels.gibbs.leave_one_out import leave_out
 from cofactor.kernels.gibbs.ordinal import cuts_loglik, draw_latent
 from cofactor.kernels.gibbs.pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
-from cofactor.kernels.gibbs.time import LANES, draw_drift, drift_at, drift_logliks
+from cofactor.kernels.gibbs.time import LANES, draw_drift, draw_pair, drift_at, drift_logliks, pair_logliks
 
 F32 = np.float32
 
@@ -187,6 +187,49 @@ def test_mood_and_bias_are_drawn_together() -> None:
     spread = np.column_stack([run(unit)[1] - centre for unit in np.eye(n + 2)])
     np.testing.assert_allclose(spread @ spread.T, prior - gain @ design @ prior, atol=1e-5)
     assert np.ptp(run(np.ones(n + 2))[0] - mean) == 0.0  # the mean is not drawn
+
+
+def test_likelihoods_of_two_moods() -> None:
+    times, owner, gaps, place, errors, noise = moods()
+    rng = np.random.default_rng(6)
+    scales, variances = np.exp(rng.normal(size=(2, 2, LANES))).astype(F32) * F32([[[20.0]], [[0.4]]])
+    factors, precisions = np.exp(rng.normal(size=(2, LANES))).astype(F32)
+    found, keep = np.empty(LANES), [np.exp(gaps[:, None] / -each) for each in scales]
+    pair_logliks(place, *keep, errors, noise, *variances, factors, precisions, found)
+    for c in range(LANES):
+        total = sum(covariance(times, owner, variances[p, c], scales[p, c]) for p in range(2))
+        total = total + np.diag(noise * factors[c]) + (owner[:, None] == owner) / precisions[c]
+        _, logdet = np.linalg.slogdet(total)
+        expected = -0.5 * (errors @ np.linalg.solve(total, errors) + logdet)
+        assert found[c] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6])
+def test_two_moods_and_a_bias_are_drawn_together(size: float) -> None:
+    times, owner, gaps, place, errors, noise = moods()
+    noise = noise * F32(size)
+    n, one = len(errors), (np.arange(2) == owner[:, None]).astype(float)
+    scales, variance = F32([[3.0], [50.0]]), np.array([0.7, 0.3])
+    keep, room = np.exp(gaps / -scales), np.empty((6, n), F32)
+
+    def run(z: Any) -> Any:
+        mean, mood = np.empty((2, n), F32), z[: 2 * n].astype(F32).reshape(2, n)
+        bias_mean, bias, normal = np.empty(2, F32), np.empty(2, F32), z[2 * n :].astype(F32)
+        draw_pair(place, keep, errors, noise, variance, 2.0, normal, room, *mean, *mood, bias_mean, bias)
+        return np.append(mean, bias_mean), np.append(mood, bias).astype(float)
+
+    prior = np.zeros((2 * n + 2, 2 * n + 2))
+    for p in range(2):
+        prior[p * n : (p + 1) * n, p * n : (p + 1) * n] = covariance(times, owner, variance[p], float(scales[p, 0]))
+    prior[2 * n :, 2 * n :] = np.eye(2) / 2.0
+    design = np.hstack([np.eye(n), np.eye(n), one])
+    gain = np.linalg.solve(design @ prior @ design.T + np.diag(noise.astype(float)), design @ prior).T
+    mean, centre = run(np.zeros(2 * n + 2))
+    np.testing.assert_allclose(centre, gain @ errors, atol=2e-5)
+    np.testing.assert_allclose(mean, centre, atol=2e-6)
+    spread = np.column_stack([run(unit)[1] - centre for unit in np.eye(2 * n + 2)])
+    np.testing.assert_allclose(spread @ spread.T, prior - gain @ design @ prior, atol=2e-5)
+    assert np.ptp(run(np.ones(2 * n + 2))[0] - mean) == 0.0  # the means are not drawn
 
 
 def test_mood_between_known_times() -> None:

@@ -20,7 +20,7 @@ from cofactor.kernels.gibbs.features import draw_weights
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
 from cofactor.models.bayes_mf.ordinal import Cuts
 from cofactor.models.bayes_mf.shift import shift
-from cofactor.models.bayes_mf.time import ITEM_SCALE_SD, USER_SCALE_SD, Clock, Given, Process
+from cofactor.models.bayes_mf.time import ITEM_SCALE_SD, USER_SCALE_SD, Clock, Given, Process, draw_processes
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -264,8 +264,7 @@ class Chain:
                 fixed = self.cuts is not None and self.cuts.fixes_noise
                 certainty = np.array(side.precision[-1])
                 given = Given(errors, variance, bias, certainty, self.noise_precision, fixed)
-                for process in own:
-                    process.draw(given, rng, early)
+                draw_processes(own, given, rng, early)
                 side.precision[-1] = certainty
                 side.draw[:, -1] = bias + expected
         self._draw_noise(errors)

@@ -69,7 +69,7 @@ class BayesMF:
         n_samples, each = kept_samples(c, size.users, size.items)
         samples = n_samples * each
         timed = size.timed and c.time
-        a_row = 128 + 58 * c.chains if timed else 64 + 18 * c.chains  # layouts; targets, errors, drifts by chain
+        a_row = 128 + 68 * c.chains if timed else 64 + 18 * c.chains  # layouts; targets, errors, drifts by chain
         layouts, tables = 140, 36  # while the layouts are built; nine tables per chain, most of them while one is drawn
         if not c.implicit:
             a_row, layouts, tables = a_row - 24, 110, 24

@@ -1,13 +1,14 @@
-"""The processes in time of ``bayes-mf``: drift of users and of items, by one kernel.
+"""The processes in time of ``bayes-mf``: drift of users and of items.
 
 A process has one time scale and one variance for all users (or all items). Both are drawn with the process itself
 integrated out, among many candidates at once (Tjelmeland 2004), because its likelihood costs hardly more for sixteen
-pairs of numbers than for one. Chains therefore converge although each sweep makes a single step.
+pairs of numbers than for one. Two processes of a side are integrated out and drawn together: each explains what the
+other leaves, so that one at a time they would move by small steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
 from cofactor.errors import BundleError
-from cofactor.kernels.gibbs.time import LANES, draw_drift, drift_logliks
+from cofactor.kernels.gibbs.time import LANES, draw_drift, draw_pair, drift_logliks, pair_logliks
 from cofactor.models.base.arrays import stored
 
 Array = NDArray[Any]
@@ -95,37 +96,9 @@ class Process:
         correlated)."""
         self.numbers = np.array([scale, START])
         """Time scale (seconds) and variance."""
-        self.step = np.array([[0.5, 0.25, 0.05, 0.0], [0.0, 0.25, 0.05, 0.1]])
+        self.step = np.array([[0.5, 0.25, 0.05, 0.0], [0.0, 0.25, 0.05, 0.1], [0.5, 0.25, 0.05, 0.0]])
         """Distance between candidates, in logarithms: time scale, variance, variance of the noise, precision of the
-        biases; for two moves, one after the other."""
-
-    def draw(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
-        """Draw the hyper-parameters, then biases and values together, and update ``given``."""
-        order, rows = self.clock.order, self.clock.rows
-        here = given if order is None else given._replace(errors=given.errors[order], noise=given.noise[order])
-        errors, bias = here.errors, here.bias[rows]
-        errors += self.values
-        errors += np.repeat(bias, self.clock.counts)
-        for step in self.step:
-            self._draw_numbers(here, step, rng, adapt)
-        scale, variance = self.numbers
-        keep = np.exp(self.clock.gaps / F32(-scale))
-        place, noise = self.clock.place, rng.standard_normal(len(self.values), dtype=F32)
-        room, bias_noise = np.empty((2, len(noise)), dtype=F32), rng.standard_normal(len(rows), dtype=F32)
-        expected = np.empty_like(bias)
-        args = place, keep, errors, here.noise, variance, float(given.bias_precision), noise, bias_noise, room
-        draw_drift(*args, self.mean, self.values, expected, bias)
-        off = self.values - self.mean
-        self.uncertainty[...] = max(
-            np.einsum("n,n->", off, off + 2 * np.repeat(bias - expected, self.clock.counts), dtype=np.float64)
-            / max(len(off), 1),
-            0.0,
-        )
-        here.bias[rows] = bias
-        errors -= self.values
-        errors -= np.repeat(bias, self.clock.counts)
-        if order is not None:
-            given.errors[order], given.noise[order] = errors, here.noise
+        biases; for three moves, one after the other."""
 
     def take_from(self, target: Array) -> None:
         """Subtract the process from the factorised values, in the order of the user layout."""
@@ -134,41 +107,117 @@ class Process:
         else:
             target[self.clock.order] -= self.values
 
-    @one_thread()
-    def _draw_numbers(self, given: Given, step: Array, rng: np.random.Generator, adapt: bool) -> None:
-        """Move among candidates around a point near the present hyper-parameters, each with the probability of its
-        posterior.
 
-        The biases' precision is among them: it decides how much of a user's ratings of one evening is bias and how much
-        is drift.
-        """
-        free = np.array([1.0, 1.0, 0.0 if given.noise_fixed else 1.0, 1.0]) * step
-        here = np.append(np.log(self.numbers), [0.0, np.log(given.bias_precision)])
-        tried = here + free * rng.standard_normal(4) + free * rng.standard_normal((LANES, 4))
-        tried[0] = here
-        scales, variances, factors, certainty = np.exp(tried).T
-        logs = np.empty(LANES)
-        keep = np.exp(self.clock.gaps[:, None] / -scales.astype(F32))
-        args = self.clock.place, keep, given.errors, given.noise, variances.astype(F32), factors.astype(F32)
-        drift_logliks(*args, certainty.astype(F32), logs)
-        others = np.delete(given.bias, self.clock.rows)  # rows without ratings
-        logs += 0.5 * (len(others) * tried[:, 3] - certainty * (others @ others))
-        logs += BIAS_SHAPE * tried[:, 3] - BIAS_RATE * certainty
-        logs += -0.5 * ((tried[:, 0] - np.log(self.prior_scale)) / self.scale_sd) ** 2
-        logs -= SHAPE * tried[:, 1] + RATE / variances
-        logs -= NOISE_SHAPE * tried[:, 2] + NOISE_RATE * float(given.precision) / factors
-        chance = np.exp(logs - logs.max())
-        chance /= chance.sum()
-        taken = min(int(np.searchsorted(np.cumsum(chance), rng.random())), LANES - 1)
-        self.numbers[:] = scales[taken], variances[taken]
-        noise, precision = given.noise, given.precision
-        given.bias_precision[...] = certainty[taken]
-        noise *= F32(factors[taken])
-        precision /= factors[taken]
-        if adapt:
-            centre = chance @ tried
-            narrower = chance @ (tried - centre) ** 2 < 0.4 * tried.var(0)
-            step *= np.where(narrower, 0.85, 1.2)
+def draw_processes(processes: Sequence[Process], given: Given, rng: np.random.Generator, adapt: bool) -> None:
+    """Draw the processes of one side, two at a time, and update ``given``: their hyper-parameters, then their values
+    together with the biases."""
+    for at in range(0, len(processes), 2):
+        _draw_together(processes[at : at + 2], given, rng, adapt)
+
+
+def _draw_together(some: Sequence[Process], given: Given, rng: np.random.Generator, adapt: bool) -> None:
+    clock = some[0].clock
+    order, rows = clock.order, clock.rows
+    here = given if order is None else given._replace(errors=given.errors[order], noise=given.noise[order])
+    errors, bias = here.errors, here.bias[rows]
+    for process in some:
+        errors += process.values
+    errors += np.repeat(bias, clock.counts)
+    for move in range(len(some[0].step)):
+        _draw_numbers(some, move, here, rng, adapt)
+    keep = np.stack([_kept(clock.gaps, process.numbers[0]) for process in some])
+    for process in some:
+        rng.standard_normal(out=process.values, dtype=F32)  # the draws replace them
+    bias_noise, expected = rng.standard_normal(len(rows), dtype=F32), np.empty_like(bias)
+    variance, certainty = np.array([process.numbers[1] for process in some]), float(given.bias_precision)
+    one, other = some[0], some[-1]
+    if one is other:
+        room = np.empty((2, len(errors)), dtype=F32)
+        told = clock.place, keep[0], errors, here.noise, variance[0], certainty, one.values, bias_noise
+        draw_drift(*told, room, one.mean, one.values, expected, bias)
+    else:
+        room = np.empty((6, len(errors)), dtype=F32)
+        told = clock.place, keep, errors, here.noise, variance, certainty, bias_noise, room
+        draw_pair(*told, one.mean, other.mean, one.values, other.values, expected, bias)
+    del room
+    _share_uncertainty(some, np.repeat(bias - expected, clock.counts))
+    for process in some:
+        errors -= process.values
+    here.bias[rows] = bias
+    errors -= np.repeat(bias, clock.counts)
+    if order is not None:
+        given.errors[order], given.noise[order] = errors, here.noise
+
+
+def _kept(gaps: Array, scale: Array) -> Array:
+    """Return how much of a process remains after each gap, float32."""
+    found = gaps * (-1.0 / np.asarray(scale)).astype(F32)
+    return np.asarray(np.exp(found, out=found))
+
+
+def _share_uncertainty(some: Sequence[Process], of_bias: Array) -> None:
+    """Divide what the processes add to the variance of a known row among them, by the sizes of their deviations from
+    the mean."""
+    total, sizes = np.zeros_like(of_bias), []
+    for process in some:
+        off = process.values - process.mean
+        sizes.append(np.einsum("n,n->", off, off, dtype=np.float64))
+        total += off
+    added = max(np.einsum("n,n->", total, total + 2 * of_bias, dtype=np.float64) / max(len(total), 1), 0.0)
+    for process, size in zip(some, sizes, strict=True):
+        process.uncertainty[...] = added * size / max(sum(sizes), 1e-300)
+
+
+@one_thread()
+def _draw_numbers(some: Sequence[Process], move: int, given: Given, rng: np.random.Generator, adapt: bool) -> None:
+    """Move among candidates around a point near the present hyper-parameters, each with the probability of its
+    posterior.
+
+    The biases' precision is among them: it decides how much of a user's ratings of one evening is bias and how much is
+    drift.
+    """
+    clock, m = some[0].clock, 2 * len(some)
+    step = np.concatenate([*(process.step[move, :2] for process in some), some[0].step[move, 2:]])
+    here = np.concatenate([*(np.log(process.numbers) for process in some), [0.0, np.log(given.bias_precision)]])
+    free = np.where(np.arange(m + 2) == m, 0.0 if given.noise_fixed else 1.0, 1.0) * step
+    tried = here + free * rng.standard_normal(m + 2) + free * rng.standard_normal((LANES, m + 2))
+    tried[0] = here
+    scales, variances = np.exp(tried.T[:m:2]), np.exp(tried.T[1:m:2])
+    factors, certainty = np.exp(tried[:, m]), np.exp(tried[:, m + 1])
+    logs = np.empty(LANES)
+    keep = [_kept(clock.gaps[:, None], each) for each in scales]
+    known = (
+        given.errors,
+        given.noise,
+        *variances.astype(F32, order="C"),
+        factors.astype(F32),
+        certainty.astype(F32),
+        logs,
+    )
+    (pair_logliks if len(some) == 2 else drift_logliks)(clock.place, *keep, *known)
+    others = np.delete(given.bias, clock.rows)  # rows without ratings
+    logs += 0.5 * (len(others) * tried[:, m + 1] - certainty * (others @ others))
+    logs += BIAS_SHAPE * tried[:, m + 1] - BIAS_RATE * certainty
+    for p, process in enumerate(some):
+        logs += -0.5 * ((tried[:, 2 * p] - np.log(process.prior_scale)) / process.scale_sd) ** 2
+        logs -= SHAPE * tried[:, 2 * p + 1] + RATE / variances[p]
+    logs -= NOISE_SHAPE * tried[:, m] + NOISE_RATE * float(given.precision) / factors
+    chance = np.exp(logs - logs.max())
+    chance /= chance.sum()
+    taken = min(int(np.searchsorted(np.cumsum(chance), rng.random())), LANES - 1)
+    for p, process in enumerate(some):
+        process.numbers[:] = scales[p, taken], variances[p, taken]
+    noise, precision = given.noise, given.precision
+    given.bias_precision[...] = certainty[taken]
+    noise *= F32(factors[taken])
+    precision /= factors[taken]
+    if adapt:
+        centre = chance @ tried
+        narrower = chance @ (tried - centre) ** 2 < 0.4 * tried.var(0)
+        change = np.where(narrower, 0.85, 1.2)
+        for p, process in enumerate(some):
+            process.step[move, :2] *= change[2 * p : 2 * p + 2]
+        some[0].step[move, 2:] *= change[m:]
 
 
 def stored_process(state: Mapping[str, Array], kind: str, rows: int) -> dict[str, Array]:
