@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cofactor as cf
 
@@ -30,7 +32,7 @@ def test_a_release_with_the_wrong_tag_or_placeholder_addresses_is_refused():
 def test_the_version_has_one_source():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     assert "version" not in project["project"]
-    assert project["project"]["dynamic"] == ["version"]
+    assert project["project"]["dynamic"] == ["version", "readme"]
     named = [p for p in (ROOT / "src").rglob("*.py") if re.search(r"^__version__ =", p.read_text("utf-8"), re.M)]
     assert [p.name for p in named] == ["_version.py"]
 
@@ -58,3 +60,26 @@ def test_the_conda_recipe_asks_for_what_the_package_asks():
     lines = [line.strip() for line in recipe.splitlines()]
     asked = {line.removeprefix("- ").replace(" ", "") for line in lines if line.startswith("- ")}
     assert {name for name in asked if not name.startswith("python>")} == set(project["dependencies"])
+
+
+def test_the_readme_of_the_package_has_whole_addresses(monkeypatch):
+    interface = SimpleNamespace(MetadataHookInterface=object)
+    monkeypatch.setitem(sys.modules, "hatchling.metadata.plugin.interface", interface)  # a part of the build alone
+    spec = importlib.util.spec_from_file_location("package_readme", ROOT / "tools/package_readme.py")
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    text = "![a](docs/a.png) [b](docs/b.md#c) [d](https://e.example) [f](#g)\n```\n[h](i)\n```\n[j](k/)"
+    whole = (
+        text.replace("(docs/a", "(S/raw/v1/docs/a")
+        .replace("(docs/b", "(S/blob/v1/docs/b")
+        .replace("(k", "(S/blob/v1/k")
+    )
+    assert hook.absolute(text, "S", "v1") == whole
+    made = hook.PackageReadme()
+    made.root = str(ROOT)
+    metadata = {"urls": {"Source": "https://code.example"}}
+    made.update(metadata)
+    assert metadata["readme"]["content-type"] == "text/markdown"
+    shown = metadata["readme"]["text"]
+    assert f"](https://code.example/raw/v{cf.__version__}/docs/explorer.png)" in shown
+    assert not re.findall(r"\]\((?![a-z]+:|#)", shown)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -12,6 +15,7 @@ import pytest
 import cofactor as cf
 from cofactor import vectors
 from cofactor.errors import ConfigError, MissingExtraError
+from postgres_server import postgres_server
 from toys import two_tastes
 
 
@@ -117,6 +121,45 @@ def test_pgvector_is_sql_that_holds_every_item(tmp_path):
     assert "item text PRIMARY KEY" in text
     with pytest.raises(ConfigError, match="plain name"):
         vectors.write_pgvector(rec, tmp_path / "items.sql", table="films; DROP TABLE users")
+
+
+PGVECTOR = """
+CREATE TYPE vector;
+CREATE FUNCTION vector_in(cstring) RETURNS vector AS 'textin' LANGUAGE internal IMMUTABLE STRICT;
+CREATE FUNCTION vector_out(vector) RETURNS cstring AS 'textout' LANGUAGE internal IMMUTABLE STRICT;
+CREATE FUNCTION vector_width(cstring[]) RETURNS integer AS 'varchartypmodin' LANGUAGE internal IMMUTABLE STRICT;
+CREATE TYPE vector (INPUT = vector_in, OUTPUT = vector_out, TYPMOD_IN = vector_width, LIKE = text);
+CREATE CAST (vector AS text) WITHOUT FUNCTION;
+CREATE FUNCTION numbers(vector) RETURNS float8[] AS
+    $$ SELECT string_to_array(trim('[]' FROM $1::text), ',')::float8[] $$ LANGUAGE sql;
+CREATE FUNCTION minus_inner_product(vector, vector) RETURNS float8 AS
+    $$ SELECT -sum(a * b) FROM unnest(numbers($1), numbers($2)) AS pairs(a, b) $$ LANGUAGE sql;
+CREATE OPERATOR <#> (LEFTARG = vector, RIGHTARG = vector, FUNCTION = minus_inner_product);
+"""
+"""As much of pgvector as the queries of the documentation use, for servers without the extension."""
+
+
+@pytest.mark.slow
+def test_pgvector_gives_the_lists_of_recommend_in_postgresql(tmp_path):
+    data = two_tastes().to_frame().with_columns(item=pl.format("item\t{} \\ '\"\n\u5343", "item"))
+    rec = cf.fit(cf.read(data, "user", "item", "rating"), model="als", n_factors=4, seed=0, calibrate=False)
+    vectors.write_pgvector(rec, tmp_path / "films.sql", table="films")
+    script = (tmp_path / "films.sql").read_text(encoding="utf-8")
+    with postgres_server() as address:
+        import psycopg
+
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as db:
+            if not db.execute("SELECT FROM pg_available_extensions WHERE name = 'vector'").fetchone():
+                db.execute(PGVECTOR)
+                script = re.sub(r"CREATE EXTENSION.*?;|CREATE INDEX .*?;", "", script)
+            (tmp_path / "films.sql").write_text(script, encoding="utf-8")
+            command = ["psql", f"{address}/postgres", "-q", "-v", "ON_ERROR_STOP=1", "-f", tmp_path / "films.sql"]
+            for _ in range(2):  # the second time the table is there
+                subprocess.run(command, check=True, env={**os.environ, "PGCLIENTENCODING": "LATIN1"})
+            for user in rec.data.user_ids.values.to_list()[:3]:
+                asked = "[" + ",".join(map(str, vectors.query_vector(rec, user).tolist())) + "]"
+                found = db.execute(f"SELECT item FROM films ORDER BY vector <#> '{asked}' LIMIT 5").fetchall()
+                assert [row[0] for row in found] == rec.recommend(user, n=5, seen=True)["item"].to_list()
 
 
 def test_a_missing_package_is_named(rec, tmp_path, monkeypatch):

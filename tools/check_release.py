@@ -58,10 +58,14 @@ def wrong_in_the_file(path: Path) -> list[str]:
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
             names = set(wheel.namelist())
+            about = wheel.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
     else:
         with tarfile.open(path) as archive:
             names = {name.partition("/")[2].removeprefix("src/") for name in archive.getnames()}
+            about = archive.extractfile(f"{path.name.removesuffix('.tar.gz')}/PKG-INFO").read().decode()  # type: ignore[union-attr]
     wrong = [f"{path.name} lacks {name}" for name in needed() if name not in names]
+    relative = re.findall(r"\]\((?![a-z]+:|#)([^)\s]+)\)", about)
+    wrong += [f"the README of {path.name} links to {link}, which a package page does not have" for link in relative]
     if version() not in path.name:
         wrong.append(f"{path.name} is not of version {version()}")
     return wrong

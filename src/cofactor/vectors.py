@@ -114,7 +114,7 @@ def write_pgvector(rec: Recommender, path: str | Path, *, table: str = "items") 
     scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     try:
         with open(scratch, "x", encoding="utf-8", newline="\n") as file:
-            file.write("CREATE EXTENSION IF NOT EXISTS vector;\nBEGIN;\n")
+            file.write("SET client_encoding = 'UTF8';\nCREATE EXTENSION IF NOT EXISTS vector;\nBEGIN;\n")
             file.write(f"DROP TABLE IF EXISTS {table};\nCREATE TABLE {table} ({wanted}, vector vector({width}));\n")
             file.write(f"COPY {table} ({', '.join(columns)}, vector) FROM STDIN;\n")
             for row in frame.iter_rows(named=True):

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -29,9 +28,9 @@ from cofactor.serve.storage import tables
 from cofactor.serve.storage.rows import Event
 from cofactor.serve.storage.store import Store
 from cofactor.serve.storage.transactions import StoreError, Unsure
+from postgres_server import postgres_server
 from serve_tools import saved, waited
 
-PG = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 CYCLES = int(os.environ.get("COFACTOR_KILLS", "1"))
 """How often workers are killed; more of it shows more, and takes longer."""
 WORDS = {k: v for k, v in os.environ.items() if k != "COFACTOR_TOKEN"}
@@ -39,35 +38,9 @@ WORDS = {k: v for k, v in os.environ.items() if k != "COFACTOR_TOKEN"}
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """The address of a PostgreSQL server of our own, which only this machine can reach."""
-    if not PG:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    pytest.importorskip("psycopg")
-    folder = Path(tempfile.mkdtemp(prefix="cofactor-pg-"))  # pytest's own folders are closed to others, again and again
-    if os.geteuid() == 0:  # it does not run as root
-        shutil.chown(folder, "postgres")
-    as_other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    bin_ = PG[-1].parent
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
-    subprocess.run([*as_other, bin_ / "initdb", "-D", folder / "data", "-U", "cofactor", "--auth=trust", "-N"], **quiet)
-    port = 20_000 + os.getpid() % 20_000
-    command = [*as_other, bin_ / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
-    with open(folder / "log", "w") as log:
-        flushed = "on" if CYCLES > 1 else "off"  # it is not this server that is killed
-        options = ["-c", "max_connections=200", "-c", f"fsync={flushed}"]
-        server = subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=folder)
-    try:
-        for _ in range(300):
-            ready = subprocess.run([bin_ / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"], check=False)
-            if ready.returncode == 0:
-                break
-            assert server.poll() is None, (folder / "log").read_text(encoding="utf-8")
-            time.sleep(0.02)
-        yield f"postgresql://cofactor@127.0.0.1:{port}"
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+    """The address of a PostgreSQL server of our own."""
+    with postgres_server(fsync=CYCLES > 1) as address:  # fsync off: it is not this server that is killed
+        yield address
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
