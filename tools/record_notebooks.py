@@ -28,7 +28,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 CELLS = Path(__file__).parent.parent / "tests" / "notebooks" / "cells"
-IMPORTS = re.compile(r"^from fastai\..*$", re.MULTILINE)
+IMPORTS = re.compile(r"^from fastai(\.\S+)? import .*$", re.MULTILINE)
 
 
 def cells_of(path: Path) -> list[str]:
@@ -90,9 +90,9 @@ def run_cell(number: int, source: str, names: dict[str, Any], seen: set[str]) ->
     try:
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exec(compile(tree, f"cell {number}", "exec"), names)
+            exec(compile(tree, f"cell {number}", "exec", dont_inherit=True), names)
             if last is not None:
-                expression = compile(ast.Expression(last.value), f"cell {number}", "eval")
+                expression = compile(ast.Expression(last.value), f"cell {number}", "eval", dont_inherit=True)
                 line["value"] = kind(eval(expression, names))
         line["ok"] = True
         for sort in ("exact", "close"):

@@ -59,6 +59,17 @@ def test_an_optimizer_of_pieces_is_the_named_one(dls, pieces, named, more):
         torch.testing.assert_close(mine, theirs, rtol=2e-2, atol=1e-3)
 
 
+def test_what_a_piece_returns_besides_a_dict_is_ignored(dls):
+    def returns_the_parameter(p, lr, **kwargs):
+        return p.data.add_(p.grad, alpha=-lr)
+
+    found = [learner(dls, opt_func=partial(nb.Optimizer, cbs=[one])) for one in (returns_the_parameter, nb.sgd_step)]
+    for learn in found:
+        learn.fit(1, 0.1)
+    for mine, theirs in zip(*(learn.model.parameters() for learn in found)):
+        torch.testing.assert_close(mine, theirs)
+
+
 @pytest.mark.parametrize(("mom", "keeps"), [(0.0, False), (0.9, True)])
 def test_momentum_that_was_not_asked_for_is_not_scheduled_in(dls, mom, keeps):
     learn = learner(dls, opt_func=partial(nb.SGD, mom=mom))

@@ -117,3 +117,32 @@ def test_an_optimizer_of_one_function_gets_its_numbers_by_name():
     p.grad = torch.ones(2)
     opt.step()
     assert torch.allclose(p, torch.full((2,), 0.95))
+
+
+def test_a_table_can_be_shown_after_it_was_decoded(capsys):
+    frame = nb.pd.DataFrame({"user": [3, 4, 3], "film": ["a", "b", "b"], "rating": [1.0, 2.0, 3.0]})
+    to = nb.TabularCollab(frame, [nb.Categorify], ["user", "film"], y_names=["rating"])
+    assert to.decode().items.film.tolist() == ["a", "b", "b"]
+    to.show()
+    assert "b" in capsys.readouterr().out
+
+
+def test_classes_of_an_interpretation_are_those_of_the_last_block():
+    rows = [(u, f, "good" if (u + len(f)) % 2 else "bad") for u in range(12) for f in ("x", "yy", "zz")]
+    blocks = [nb.CategoryBlock] * 3
+    getters = [nb.ItemGetter(i) for i in range(3)]
+    block = nb.DataBlock(blocks, getters=getters, splitter=nb.RandomSplitter(seed=1), n_inp=2)
+    dls = block.dataloaders(rows, bs=8)
+
+    class Both(nb.Module):
+        def __init__(self):
+            self.u, self.f = nb.Embedding(12, 2), nb.Embedding(3, 2)
+
+        def forward(self, u, f):
+            return self.u(u) + self.f(f)
+
+    learn = nb.Learner(dls, Both(), loss_func=nb.CrossEntropyLossFlat(), verbose=False)
+    seen = nb.ClassificationInterpretation.from_learner(learn)
+    assert list(seen.vocab) == ["bad", "good"]
+    assert seen.confusion_matrix().shape == (2, 2)
+    assert seen.confusion_matrix().sum() == len(dls.valid_ds)

@@ -25,6 +25,9 @@ OTHERWISE = {
     ("files", 17): "export returns the path of the file, there nothing",
     ("people", 83): "the device is a torch.device, there the text that was given",
     ("surface", 92): "the device is a torch.device, there the text that was given",
+    ("getters", 17): "a decoded class is a text, there a text with a method show",
+    ("getters", 18): "a decoded class is a text, there a text with a method show",
+    ("getters", 34): "a decoded class is a text, there a text with a method show",
     ("homework", 2): "the device is a torch.device, there the text that was given",
     ("jokes", 8): "there is no recorder.plot_metrics",
     ("midlevel", 11): "a decoded class is a text, there a text with a method show",
@@ -58,6 +61,8 @@ LONG = {
     *("agreement", "implicit", "bookshop", "homework", "jokes", "ml1m", "papers", "recipes", "sequences"),
     *("amazon", "anime", "appy", "charts", "crossing", "folds", "measures", "older", "own_data", "serving"),
     *("midlevel", "tables", "torchy", "zoo"),
+    *("cold_start", "drift", "getters", "left_behind", "optimizer_chapter", "rankings", "rows", "setup"),
+    *("several_losses", "translated"),
 }
 """Scripts with many fits: they run with the long tests."""
 SCRIPTS = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in sorted(REFERENCE)]

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from cofactor.errors import ConfigError
+from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._loaders.frames import show
+from cofactor.notebook._loaders.procs import CategoryMap
 from cofactor.notebook._measures.metric_functions import sklearn_function
 
 __all__ = [
@@ -73,7 +75,9 @@ class ClassificationInterpretation(Interpretation):
     def __init__(self, learn: Any, dl: Any, losses: Any, act: Any = None) -> None:
         super().__init__(learn, dl, losses, act)
         vocab = getattr(learn.dls, "vocab", None)
-        self.vocab = list(vocab) if vocab is not None else [0, 1]
+        if isinstance(vocab, (list, tuple, L)) and len(vocab) and isinstance(vocab[-1], CategoryMap):
+            vocab = vocab[-1]  # one for each block: the target's is the last
+        self.vocab: Any = vocab if vocab is not None else [0, 1]
 
     def confusion_matrix(self) -> Any:
         """Return counts of classes (rows) by predicted class (columns)."""

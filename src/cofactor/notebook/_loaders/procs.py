@@ -200,6 +200,9 @@ def _encoded(column: pd.Series[Any], classes: CategoryMap, first: int) -> pd.Ser
 
 
 def _decoded(column: pd.Series[Any], classes: CategoryMap) -> pd.Series[Any]:
+    """Return the values that a column's numbers stand for."""
+    if any(isinstance(v, str) for v in column):
+        return column  # decoded already
     at = column.to_numpy().astype(np.int64)
     values = [classes.items[i] if 0 <= i < len(classes) else NA for i in at.tolist()]
     return pd.Series(values, index=column.index, name=column.name, dtype=object if NA in values else None)

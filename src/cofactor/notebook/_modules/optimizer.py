@@ -31,13 +31,15 @@ Update = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any]], None]
 
 
 def _in_turn(pieces: Any) -> Update:
-    """Combine pieces to one rule. Each piece gets the parameter, its state and the hyper-parameters, and may add to the
-    state."""
+    """Combine pieces to one rule. Each piece gets the parameter, its state and the hyper-parameters, and may return a
+    dict of additions to the state; anything else that it returns is ignored."""
 
     def update(p: Tensor, grad: Tensor, state: dict[str, Any], hyper: dict[str, Any]) -> None:
         p.grad = grad
         for piece in pieces:
-            state.update(piece(p, **(state | hyper | {"do_wd": bool(hyper.get("wd"))})) or {})
+            new = piece(p, **(state | hyper | {"do_wd": bool(hyper.get("wd"))}))
+            if isinstance(new, dict):
+                state.update(new)
 
     return update
 
