@@ -469,6 +469,9 @@ def test_metrics_of_ones_own_that_make_no_sense(parts: Any, table: NDArray) -> N
         parse([CustomMetric(lambda r, s: 0.0, "a"), CustomMetric(lambda r, s: 1.0, "a")], (10,))
     with pytest.raises(ConfigError, match="needs is 'items'"):
         CustomMetric(ndcg, "a", needs="items")  # type: ignore[arg-type]
+    for other in (lambda: 0.0, lambda one: 0.0, lambda a, b, c: 0.0):
+        with pytest.raises(ConfigError, match="gets two arguments"):
+            evaluate(Table(table), test, [other], train=train)
 
 
 def test_users_without_training_rows_get_the_most_popular_items(table: NDArray) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from cofactor._frames import frames_out
-from cofactor._validate import check_choice
+from cofactor._validate import check_bool, check_choice
 from cofactor.data import download as net
 from cofactor.data import movielens
 from cofactor.data.catalog import DATASETS, Dataset
@@ -127,6 +127,7 @@ def _found(name: str) -> Path | None:
 
 
 def _folder(name: str, entry: Dataset, download: bool) -> Path:
+    check_bool("download", download)
     found = _found(name)
     if found is not None:
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -45,10 +46,26 @@ class CustomMetric:
             raise ConfigError(f"a metric of your own is a function, not {self.function!r}")
         if self.needs not in ("lists", "rating"):
             raise ConfigError(f"needs is {self.needs!r}; it is 'lists' or 'rating'")
+        if not _takes_two(self.function):
+            two = "(recommended, relevant)" if self.needs == "lists" else "(truth, predicted)"
+            raise ConfigError(
+                f"a metric of your own is called with two arguments, {two}; {self.function!r} takes others"
+            )
         name = self.name or str(getattr(self.function, "__name__", "custom")).strip("<>")
         if name in GROUPS["all"] or name in GROUPS or "@" in name:
             raise ConfigError(f"a metric of your own cannot be called {name!r}; give CustomMetric(function, name=...)")
         object.__setattr__(self, "name", name)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Return whether a function can be called with two arguments; True if its signature is not known."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True
 
 
 LONGEST_LIST = 1_000_000
