@@ -48,9 +48,7 @@ class CustomMetric:
             raise ConfigError(f"needs is {self.needs!r}; it is 'lists' or 'rating'")
         if not _takes_two(self.function):
             two = "(recommended, relevant)" if self.needs == "lists" else "(truth, predicted)"
-            raise ConfigError(
-                f"a metric of your own is called with two arguments, {two}; {self.function!r} takes others"
-            )
+            raise ConfigError(f"a metric of your own gets two arguments, {two}; {self.function!r} takes others")
         name = self.name or str(getattr(self.function, "__name__", "custom")).strip("<>")
         if name in GROUPS["all"] or name in GROUPS or "@" in name:
             raise ConfigError(f"a metric of your own cannot be called {name!r}; give CustomMetric(function, name=...)")
