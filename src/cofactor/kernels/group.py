@@ -94,6 +94,32 @@ def to_csr(
         each(_by_row, cursors, row_at, value_at, position, col_start, out_cols, out_values, out_rows)
 
 
+def sort_within(starts: Array, keys: Array, order: Array) -> None:
+    """Sort the positions ``order`` of each group (from ``starts``) by their ``keys``, in place. Equal keys keep their
+    order, so the result does not depend on the number of threads."""
+    at = np.linspace(0, len(order), 8 * MOST + 1).astype(np.int64)
+    cuts = np.unique(np.searchsorted(starts, at))
+    cuts[-1] = len(starts) - 1
+    with ThreadPoolExecutor(int(min(config.NUMBA_NUM_THREADS, MOST))) as pool:  # type: ignore[attr-defined]
+        list(pool.map(lambda a, b: _sort_groups(int(a), int(b), starts, keys, order), cuts[:-1], cuts[1:]))
+
+
+@njit(cache=True, nogil=True)
+def _sort_groups(first: int, last: int, starts: Array, keys: Array, order: Array) -> None:
+    for r in range(first, last):
+        part = order[starts[r] : starts[r + 1]]
+        if len(part) > 1:
+            part[:] = part[np.argsort(keys[part], kind="mergesort")]
+
+
+def in_parts(n: int, work: Callable[[int, int], object]) -> None:
+    """Call ``work(first, last)`` for the parts of ``n`` rows, on several threads if there are many rows. The work must
+    be the same however it is cut."""
+    cuts = [*range(0, n, SMALL), n] if n > SMALL else [0, n]
+    with ThreadPoolExecutor(int(min(config.NUMBA_NUM_THREADS, MOST, len(cuts) - 1))) as pool:  # type: ignore[attr-defined]
+        list(pool.map(work, cuts[:-1], cuts[1:]))
+
+
 def _cursors(each: Callable[..., None], codes: Array, starts: Array, cuts: Array) -> Array:
     """Return int64 (pieces, codes): where the first entry of each code in each piece goes."""
     counts = np.zeros((len(cuts) - 1, len(starts) - 1), dtype=np.int64)

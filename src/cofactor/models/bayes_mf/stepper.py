@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
-from cofactor.data.interactions import CSR, Features, Interactions, csr
+from cofactor.data.interactions import CSR, Features, Interactions, csr, frozen
+from cofactor.kernels.group import SMALL, sort_within
 from cofactor.model import Hyper, State, Stepper
 from cofactor.models.bayes_mf.chain import Chain, Layout, Parts, make_design
 from cofactor.models.bayes_mf.config import BayesMFConfig
@@ -280,14 +281,14 @@ def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: b
     if times is None:
         order = csr(data.users, data.items, data.values, data.n_users, data.n_items).rows
     else:
-        order = np.lexsort((data.items, times, data.users))
+        order = in_time(data.users, data.items, data.values, times, data.n_users, data.n_items)
     u, i, y = data.users[order], data.items[order], y[order].astype(F32)
     counts = np.bincount(u, minlength=data.n_users)
     user_drifts, item_drifts = None, None
     if times is not None:
         times = times[order]
         user_drifts = clock(u, times, data.n_users, None)
-        by_time = np.lexsort((times, i))
+        by_time = in_time(i, u, y, times, data.n_items, data.n_users)
         item_drifts = clock(i[by_time], times[by_time], data.n_items, by_time)
     by_item = csr(i, u, y, data.n_items, data.n_users)
     user_set = csr(u, i, y, data.n_users, data.n_items) if implicit else None
@@ -298,6 +299,15 @@ def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: b
     items = Layout(by_item.indptr, by_item.indices, by_item.values, by_item.counts, item_design)
     levels, level = find_levels(y) if ordinal else (None, None)
     return Parts(users, items, by_item.rows, user_drifts, item_drifts, levels, level)
+
+
+def in_time(rows: Array, cols: Array, values: Array, times: Array, n_rows: int, n_cols: int) -> Array:
+    """Return int64 (n,): the entries ordered by row, time and column; equal ones keep their order."""
+    if len(rows) < SMALL:
+        return np.lexsort((cols, times, rows))
+    grouped = csr(rows, cols, values, n_rows, n_cols)
+    sort_within(grouped.indptr, frozen(times, np.int64), grouped.rows)
+    return grouped.rows
 
 
 def feature_blocks(features: Features | None) -> tuple[CSR | None, list[int]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cofactor._blas import one_thread
 from cofactor.errors import BundleError
 from cofactor.kernels.gibbs.time import LANES, draw_drift, draw_pair, drift_logliks, pair_logliks
+from cofactor.kernels.group import in_parts
 from cofactor.models.base.arrays import stored
 
 Array = NDArray[Any]
@@ -69,16 +70,28 @@ class Given(NamedTuple):
 
 def clock(rows: Array, times: Array, n_rows: int, order: Array | None) -> Clock:
     """Return the clock of entries that are ordered by row, then by time."""
-    seconds = np.diff(times, prepend=times[:1]).astype(np.float64)
-    unit = 10.0 ** np.maximum(np.floor(np.log10(np.maximum(seconds, 1.0))) - (DIGITS - 1), 0.0)
-    seconds = np.round(seconds / unit) * unit
-    seconds[np.diff(rows, prepend=-1) != 0] = np.inf
-    gaps, place = np.unique(seconds.astype(F32), return_inverse=True)
+    seconds, place = np.empty(len(rows), dtype=F32), np.empty(len(rows), dtype=np.int32)
+
+    def measure(first: int, last: int) -> None:
+        before = np.maximum(np.arange(first, last) - 1, 0)
+        since = (times[first:last] - times[before]).astype(np.float64)
+        unit = 10.0 ** np.maximum(np.floor(np.log10(np.maximum(since, 1.0))) - (DIGITS - 1), 0.0)
+        since = np.round(since / unit) * unit
+        since[rows[first:last] != rows[before]] = np.inf
+        seconds[first:last] = since
+
+    def find(first: int, last: int) -> None:
+        place[first:last] = np.searchsorted(gaps, seconds[first:last])
+
+    in_parts(len(rows), measure)
+    seconds[:1] = np.inf
+    gaps = np.unique(seconds)
+    in_parts(len(rows), find)
     known = np.flatnonzero(seconds > 0)
     counts = np.bincount(rows[known], minlength=n_rows)
     indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
     own = np.bincount(rows, minlength=n_rows)
-    return Clock(order, np.flatnonzero(own), own[own > 0], place.astype(np.int32), gaps, known, indptr, times[known])
+    return Clock(order, np.flatnonzero(own), own[own > 0], place, gaps, known, indptr, times[known])
 
 
 class Process:
