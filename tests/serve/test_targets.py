@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from urllib.parse import quote
@@ -132,6 +133,24 @@ def test_what_is_no_empty_line_is_refused(port):
 def test_chunks_may_have_extensions_and_trailers(port, chunks):
     found = answers(port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + LAST)
     assert [status for status, _, _ in found] == [200, 200]
+
+
+def test_a_body_of_many_small_chunks_costs_little(bundle):
+    """Parsing each of its bytes as a chunk of its own took seconds."""
+    sent = ASK + b" " * 200_000
+
+    def chunks(size):
+        parts = [sent[at : at + size] for at in range(0, len(sent), size)]
+        return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+    head, small = POST + b"Transfer-Encoding: chunked\r\n\r\n", chunks(1)
+    with serving(bundle, read_only=True) as (port, _):
+        begun = time.process_time()
+        with contextlib.suppress(ConnectionError):  # it is closed before all of it is read
+            assert [status for status, _, _ in answers(port, head + small)] == [400]
+        assert time.process_time() - begun < 0.5
+        for size in (63, 64, 5000):  # some small chunks, or any number of larger ones
+            assert [status for status, _, _ in answers(port, head + chunks(size) + LAST)] == [200, 200]
 
 
 def test_a_client_may_wait_before_it_sends_its_body(port):

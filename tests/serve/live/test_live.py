@@ -254,6 +254,25 @@ def test_one_change_of_models_at_a_time(bundle):
     live.close()
 
 
+@pytest.mark.parametrize("how", ["store", "log", "folder", "replaced"])
+def test_nothing_is_confirmed_that_goes_into_a_file_without_a_name(bundle, how):
+    """Somebody removes or replaces the store while the server runs, which writes on into the open file."""
+    with client(bundle, watch=False, raises=False) as http:
+        store = http.app.state.live.settings.state_folder / "events.sqlite"
+        ok(http.post("/v1/events", json={"events": NEW}))
+        if how == "folder":
+            shutil.rmtree(store.parent)
+        elif how == "replaced":
+            shutil.copy(store, store.with_suffix(".copy"))
+            os.replace(store.with_suffix(".copy"), store)
+        else:
+            os.unlink(store if how == "store" else f"{store}-wal")
+        refused(http.post("/v1/events", json={"events": NEW}), 503, "removed or replaced", "restart")
+        refused(http.delete("/v1/events?user=999"), 503)
+        assert ok(http.get("/v1/info"))["newer_ratings"] == 2
+        ok(http.get("/v1/recommend?user=999"))
+
+
 def test_two_servers_do_not_share_a_state(bundle):
     live = Live(Settings(bundle, watch=False))
     live.open()

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cofactor.serve.connections.chunks import LimitedChunks
 from cofactor.serve.connections.door import VERSION
 from cofactor.serve.connections.turns import AHEAD, FIRST, LATER, Rounds, Turns
 from cofactor.serve.guard.refused import problem
@@ -95,6 +96,7 @@ class IdleTimeoutProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection, make room for it, and start its timeout."""
         super().connection_made(transport)
+        self.conn = LimitedChunks(h11.SERVER, self.head)
         transport.max_size = self.piece  # type: ignore[attr-defined]
         self.transport = _Joining(transport, self.loop)  # type: ignore[assignment]
         self.open[self] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ class Transactions:
             exists = True
             self._engine = postgresql_engine(where)
         self._locked = lock
+        self._file: tuple[int, int] | None = None
         self._opened = False
         try:
             self._open(exists)
@@ -68,6 +70,8 @@ class Transactions:
         try:
             if self.folder is not None and not exists:
                 create(self.folder)
+            if self.folder is not None:
+                self._file = _identity(self.folder.store)
             with self._write(number=None) as db:
                 begin = self._format(db)
                 if self.folder is not None and not begin:
@@ -199,9 +203,21 @@ class Transactions:
                 if self._engine.dialect.name == "postgresql" and number is not None:
                     db.execute(sa.select(t.counters.c.value).where(t.counters.c.name == number).with_for_update())
                 yield db
+                self._check_there()
                 ending = self.folder is None
         except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as exc:
             raise (Unsure if ending else StoreError)(words_of(exc)) from exc
+
+    def _check_there(self) -> None:
+        """Raise StoreError where the file was removed or replaced: what is written to the open one would be lost."""
+        if self.folder is not None:
+            store = self.folder.store
+            try:
+                same = _identity(store) == self._file and os.path.exists(f"{store}-wal")
+            except OSError:
+                same = False
+            if not same:
+                raise StoreError(f"{store.name} or its log was removed or replaced while the server runs; restart it")
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sa.Connection]:
@@ -235,6 +251,11 @@ class Transactions:
                 return False
             time.sleep(0.05)
         return False
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
 
 
 def _head(position: dict[str, int]) -> dict[str, int]:
