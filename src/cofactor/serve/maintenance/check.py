@@ -44,7 +44,7 @@ def check(where: str | Path) -> Report:
             if count != now["events"] - now["deleted"]:
                 wrong.append(f"there are {count:,} newer ratings, but {now['events'] - now['deleted']:,} were stored")
             known = store.versions()
-            for version in known:
+            for version in store.versions(candidates=True):
                 try:
                     if store.folder is not None:
                         versions.check_whole(folder.versions / version.folder, version.contents)

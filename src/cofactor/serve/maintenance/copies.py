@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from cofactor.errors import ConfigError
+from cofactor.errors import BundleError, ConfigError
 from cofactor.recommender import load
 from cofactor.serve.maintenance.access import BATCH, all_rows, is_database, opened
 from cofactor.serve.maintenance.check import Report, check
@@ -25,6 +25,11 @@ from cofactor.serve.storage import versions
 from cofactor.serve.storage.state_folder import StateFolder
 from cofactor.serve.storage.store import Erasure, Store, Version
 from cofactor.serve.storage.transactions import StoreError
+
+_ATTEMPTS = 5
+"""Most attempts to copy a state whose versions change meanwhile."""
+_CHANGING = "activations", "erasures", "versions"
+"""Counters that change with the versions."""
 
 
 def copy(source: str | Path, target: str | Path) -> Report:
@@ -37,26 +42,40 @@ def copy(source: str | Path, target: str | Path) -> Report:
         if place.look():
             raise ConfigError(f"{target} already holds a state; give a new or empty directory")
     with opened(source) as (old, folder):
-        new = Store(str(target)) if is_database(target) else Store(Path(target))
-        done = False
-        try:
-            if new.live() is not None or new.position()["events"]:
-                raise ConfigError("the database already holds a state; give another database")
-            with old._engine.connect().execution_options(**_snapshot(old)) as db, db.begin(), new._write() as into:
-                _copy_rows(db, into, old)
-            new.meta = {row.name: row.value for row in all_rows(new, t.meta)}
-            for version in new.versions():
-                _copy_version(old, folder, new, version)
-            if new.folder is not None:
-                new.folder.mark(new.folder.facts | {"id": new.meta["id"]})
-            done = True
-        except SQLAlchemyError as exc:
-            raise StoreError(str(getattr(exc, "orig", exc))) from exc
-        finally:
-            new.close()
-            if not done and not is_database(target):
-                _discard(Path(target))
+        for attempt in range(1, _ATTEMPTS + 1):
+            before = old.position()
+            try:
+                _copy_once(old, folder, target, again=attempt > 1)
+                break
+            except BundleError:
+                now = old.position()
+                if attempt == _ATTEMPTS or all(now[name] == before[name] for name in _CHANGING):
+                    raise  # a version is damaged; otherwise it was replaced or removed while it was copied
     return check(target)
+
+
+def _copy_once(old: Store, folder: StateFolder, target: str | Path, *, again: bool) -> None:
+    new = Store(str(target)) if is_database(target) else Store(Path(target))
+    done = False
+    try:
+        if not again and (new.live() is not None or new.position()["events"]):
+            raise ConfigError("the database already holds a state; give another database")
+        with old._engine.connect().execution_options(**_snapshot(old)) as db, db.begin(), new._write() as into:
+            _copy_rows(db, into, old)
+        new.meta = {row.name: row.value for row in all_rows(new, t.meta)}
+        for version in new.versions(candidates=True):
+            _copy_version(old, folder, new, version)
+        if new.folder is not None:
+            new.folder.mark(new.folder.facts | {"id": new.meta["id"]})
+        else:
+            new.drop_files()
+        done = True
+    except SQLAlchemyError as exc:
+        raise StoreError(str(getattr(exc, "orig", exc))) from exc
+    finally:
+        new.close()
+        if not done and not is_database(target):
+            _discard(Path(target))
 
 
 def restore(backup: str | Path, target: str | Path, erased_in: str | Path) -> tuple[Report, list[int]]:

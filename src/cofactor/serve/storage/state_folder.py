@@ -125,6 +125,7 @@ class StateFolder:
             if lock:
                 self.take_lock()
                 found = self.look()  # another process may have made a state meanwhile
+                self._remove_begun()
             self.versions.mkdir(mode=0o700, exist_ok=True)
             self._close_to_others()
         except OSError as exc:
@@ -134,6 +135,12 @@ class StateFolder:
             self.close()
             raise
         return found
+
+    def _remove_begun(self) -> None:
+        """Remove unfinished files that a crash left; the caller holds the lock."""
+        for name in filter(_BEGUN.fullmatch, os.listdir(self.path)):
+            if stat.S_ISREG(os.lstat(self.path / name).st_mode):
+                os.unlink(self.path / name)
 
     def take_lock(self) -> None:
         """Take the lock of the state; ConfigError where a server holds it."""
