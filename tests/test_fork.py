@@ -16,6 +16,7 @@ PARENT = """
 import os, signal, sys, warnings
 import numpy as np
 import cofactor as cf
+import cofactor.engines, cofactor.report
 
 rng = np.random.default_rng(0)
 frame = {"user": rng.integers(0, 300, 20000), "item": rng.integers(0, 200, 20000), "rating": rng.integers(1, 6, 20000)}
@@ -42,6 +43,15 @@ def verbs():
     yield "similar_items", lambda: rec.similar_items(3)
     yield "update", lambda: rec.update(few)
     yield "save", lambda: rec.save(f"{place}/n.cofactor")
+    yield "load_dataset", lambda: cf.load_dataset("movietweetings-demo")
+    yield "check", lambda: cf.check(data)
+    yield "explanation", lambda: str(why)
+    yield "page", lambda: why._repr_html_()
+    yield "tune", lambda: cf.tune(data, model="als", trials=1)
+    yield "report", lambda: cofactor.report.write_report(rec, f"{place}/r.html")
+    yield "engines.fit", lambda: cofactor.engines.fit(data, "als", f"{place}/work", f"{place}/o.cofactor")
+    yield "engines.evaluate", lambda: cofactor.engines.evaluate(f"{place}/m.cofactor", data)
+    yield "engines.recommend_all", lambda: cofactor.engines.recommend_all(f"{place}/m.cofactor", f"{place}/lists")
 
 if sys.argv[2] == "after":
     data = cf.read(frame)
@@ -49,6 +59,7 @@ if sys.argv[2] == "after":
     frame.write_csv(f"{place}/t.csv")
     rec.save(f"{place}/m.cofactor")
     rec.recommend_all(n=3)
+    why = rec.explain(user=3, item=5)
     for name, verb in verbs():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -91,7 +102,7 @@ def run(place: Path, when: str) -> list[str]:
 def test_forked_after_use(tmp_path: Path) -> None:
     lines = run(tmp_path, "after")
     names = [line.split()[0] for line in lines[::2]]
-    assert len(names) == 13
+    assert len(names) == 22
     for name, said, ended in zip(names, lines[::2], lines[1::2]):
         assert said.startswith(f"{name} refused: this process was forked while threads of polars were running"), said
         assert "get_context('spawn')" in said

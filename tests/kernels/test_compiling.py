@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -41,3 +44,15 @@ def test_the_sigmoid():
     np.testing.assert_allclose(out[:-2], wanted[:-2], rtol=1e-6, atol=1e-36)
     assert np.isnan(out[-2])
     assert out[-1] == 0.5
+
+
+def test_without_compiling_a_sentence_says_what_to_do() -> None:
+    code = "import cofactor as cf\ntry: cf.read({'user': [1], 'item': [2], 'rating': [3]})\nexcept cf.CofactorError as e: print(e)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "unset the variable" in done.stdout

@@ -8,6 +8,7 @@ from typing import Literal
 
 import polars as pl
 
+from cofactor._fork import check_threads
 from cofactor._frames import frames_out
 from cofactor._validate import check_bool, check_choice
 from cofactor.data import download as net
@@ -52,6 +53,7 @@ def load_dataset(
     Raises:
         DatasetError: the set is unknown or cannot be had.
     """
+    check_threads()
     entry = _entry(name)
     if item is not None:
         check_choice("item", item, "title", "id")

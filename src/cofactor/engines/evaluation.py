@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._fork import check_threads
 from cofactor._frames import frames_out
 from cofactor.bundle import info
 from cofactor.data.interactions import CSR
@@ -43,6 +44,7 @@ def evaluate(
     ``options`` are those of :func:`cofactor.evaluate`. Raises the errors of that function, and BundleError if a worker
     sees another model.
     """
+    check_threads()
     if getattr(test, "given", None) is not None:
         raise ConfigError("users who are folded in from given rows are evaluated on one machine: cofactor.evaluate")
     by = spread_scorer(bundle, executor or Here())
@@ -131,6 +133,7 @@ def recommend_all(
     paths ``bundle`` and ``out``. A run that was killed is resumed. Raises ConfigError if ``out`` holds other lists, or
     for invalid options. Returns ``out``.
     """
+    check_threads()
     if "users" in options or "out" in options:
         raise ConfigError("recommend_all() over several workers makes lists for all users; leave out users= and out=")
     place, folder = str(Path(bundle).absolute()), Path(out)

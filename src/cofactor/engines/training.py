@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._fork import check_threads
 from cofactor._validate import check_bool, check_int
 from cofactor.bundle import check_writable, save
 from cofactor.data.fingerprint import fingerprint
@@ -104,6 +105,7 @@ def fit(
     Raises ConfigError for a model that trains on one machine only or a folder that holds another training, DataError
     for a source that cannot be used and for parts that are damaged, missing or changed.
     """
+    check_threads()
     check_int("seed", seed, 0)
     check_int("block_rows", block_rows, 1)
     check_bool("resume", resume)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._fork import check_threads
 from cofactor._frames import frames_out
 from cofactor._html import lines_html, table_html
 from cofactor._plot import short
@@ -69,6 +70,7 @@ class Explanation:
 
     def grouped(self) -> pl.DataFrame:
         """Return the terms with all factors summed into one: a frame term, value."""
+        check_threads()
         is_factor = pl.col("term").str.starts_with("factor")
         factors = self.terms.filter(is_factor)
         if factors.is_empty():
@@ -85,6 +87,7 @@ class Explanation:
     def strongest(self, n: int) -> pl.DataFrame:
         """Return the ``n`` rows of ``rated`` with the largest contributions: positive ones first, then negative
         ones."""
+        check_threads()
         return _rows(self.rated, np.array(self._strongest(n), dtype=np.int64))
 
     def _strongest(self, n: int) -> list[int]:

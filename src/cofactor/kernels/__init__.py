@@ -14,6 +14,14 @@ from typing import Any
 import numba
 from numba.core import event
 
+from cofactor.errors import ConfigError
+
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ConfigError(
+        "NUMBA_DISABLE_JIT is set, so numba does not compile; cofactor's kernels run compiled only: unset the variable"
+        " before Python starts"
+    )
+
 
 def usable(folder: Path) -> bool:
     """Return whether files can be created in ``folder``, or in the nearest existing folder above it."""

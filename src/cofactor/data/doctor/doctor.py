@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor._fork import check_threads
 from cofactor._frames import frames_out
 from cofactor.data.arrays import Array
 from cofactor.data.columns import behaviours, roles
@@ -117,6 +118,7 @@ def check(
     ``source`` to find leaks. ``estimate``: the function that makes the report's ``forecast``. Raises DataError only if
     there is no table to examine: no such file or column, no rows.
     """
+    check_threads()
     found: list[Finding] = []
     if isinstance(source, Interactions):
         data, notes = source, source.notes
