@@ -27,13 +27,18 @@ NEEDS = {"cofactor.notebook": "torch", "cofactor.sklearn": "sklearn", "cofactor.
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """``ratings.csv`` and ``movies.csv``, as the pages describe them: a part of the demo set."""
+    """``ratings.csv``, ``movies.csv`` and ``purchases.csv``, as the pages describe them: a part of the demo set."""
     folder = tmp_path_factory.mktemp("docs")
     data = cf.load_dataset("movietweetings-demo")
     frame = data.to_frame().filter(pl.col("user") < 1500)
     names = {"user": "userId", "item": "movieId", "time": "timestamp"}
     frame.rename(names).select("userId", "movieId", "rating", "timestamp").write_csv(folder / "ratings.csv")
     data.item_table.rename({"item": "movieId"}).write_csv(folder / "movies.csv")
+    bought = pl.from_epoch("time").dt.date().alias("order_date")
+    named = [pl.format("C{}", "user").alias("customer_id"), pl.format("P{}", "item").alias("product_id")]
+    frame.select(*named, (1 + pl.col("rating") // 3).cast(int).alias("quantity"), bought).write_csv(
+        folder / "purchases.csv"
+    )
     return folder
 
 

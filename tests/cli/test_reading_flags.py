@@ -84,3 +84,16 @@ def test_ids_may_stand_in_a_file(typed: Any, tmp_path: Path) -> None:
     assert "1 of 3 ids are unknown and left out" in err
     code, out, _ = typed("recommend", str(model), "--user", "1", "--seen", "--allow", str(ids), "--json")
     assert [row["item"] for row in json.loads(out)] == best[:2]
+
+
+def test_check_reads_the_tables_beside(typed: Any, tmp_path: Any) -> None:
+    rows = "\n".join(f"u{u},i{(u * k) % 7}" for u in range(20) for k in (1, 2, 3))
+    (tmp_path / "buys.csv").write_text(f"customer,product\n{rows}\n")
+    titles = "\n".join(f"i{i},{'Soap' if i < 2 else f'Title {i}'}" for i in range(7))
+    (tmp_path / "products.csv").write_text(f"product,title\n{titles}\n")
+    code, out, _ = typed("check", tmp_path / "buys.csv", "--items", tmp_path / "products.csv", "--json")
+    assert code == 0
+    assert any("1 titles belong to more than one item id" in one["what"] for one in json.loads(out)["findings"])
+    code, _, err = typed("check", tmp_path / "buys.csv", "--users", tmp_path / "nowhere.csv")
+    assert code == 2
+    assert "nowhere.csv" in err

@@ -38,6 +38,8 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
+    items: str | None = typer.Option(None, "--items", help="A table about the items: titles of several ids are noted."),
+    users: str | None = typer.Option(None, "--users", help="A table about the users."),
     strict: bool = typer.Option(False, "--strict", help="Exit with code 2 if a finding is an error."),
     as_json: bool = Json,
     **reading: Any,
@@ -52,7 +54,7 @@ def command(
         options = roles | reading_options(reading)
         if "count" in options:
             options["rating"] = None
-        report = check(ratings, sep=separator(sep), encoding=encoding, **options)
+        report = check(ratings, sep=separator(sep), encoding=encoding, items=items, users=users, **options)
     if as_json:
         print_json(report.to_dict())
         if strict and report.worst == "error":
