@@ -206,6 +206,20 @@ def test_fit_with_valid_says_what_it_measured_and_what_it_learned_from(folder: P
         assert metric in figures["metric"]
 
 
+def test_a_figure_that_cannot_be_computed_is_said(folder: Path, typed: Any) -> None:
+    rows = [f"u{u},B{i},{1 + (u + i) % 3},{(u * 37 + i * 11) % 400}" for u in range(12) for i in range(2) if u % 4 or i]
+    Path("two.csv").write_text("\n".join(["user_id,item_id,plays,date", *rows]) + "\n")
+    for more in ([], ["--json"]):
+        code, out, err = typed("fit", "two.csv", "-m", "item-cosine", "--valid", "0.2", "-o", "v.cofactor", *more)
+        assert code == 0, err
+        assert "nan" not in (out + err).lower()
+    code, _, err = typed("fit", "two.csv", "-m", "item-cosine", "--valid", "0.2", "-o", "v.cofactor")
+    assert "diversity@10: - (not computable from the held-out rows)" in err
+    figures = cf.load("v.cofactor").figures
+    assert figures is not None
+    assert figures.filter(metric="diversity@10")["value"].to_list() == [None]
+
+
 def test_predict_answers_each_row_and_reads_as_fit_does(folder: Path, typed: Any) -> None:
     Path("p.csv").write_text("1;2\n3;4\n1;2\n")
     found = ok(typed("predict", "m.cofactor", "--pairs", "p.csv", "--no-header", "--json"))

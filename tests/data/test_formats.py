@@ -371,6 +371,13 @@ def test_what_the_first_line_is(tmp_path: Path) -> None:
     assert len(read("0,1,2\n" + lines(U - 1, I, R))) == 301  # a row like any other: user 0 is there again
 
 
+@pytest.mark.parametrize("name", ["item", "rating"])
+def test_a_wide_table_with_a_column_named_as_a_role_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "w.csv").write_text(f"who,A,B,{name}\n1,5,3,2\n2,4,1,5\n3,2,2,3\n")
+    with pytest.raises(cf.CofactorError, match=f"one of its columns of items is called '{name}'; set wide=False"):
+        cf.read(tmp_path / "w.csv", wide=True)
+
+
 def test_ids_are_never_merged_or_made_up(tmp_path: Path) -> None:
     def read(text: str, **options: Any) -> cf.Interactions:
         (tmp_path / "x.csv").write_text(text)

@@ -156,6 +156,15 @@ def metric_line(name: str, value: float) -> str:
     return f"{name}: {value:.4f}" + (f" ({WORDS[name]})" if name in WORDS else "")
 
 
+def figure_line(name: str, value: float | None, low: float | None, high: float | None) -> str:
+    """Return a figure on held-out rows as text, with its interval. A figure of None could not be computed: a diversity
+    where every list has one item."""
+    if value is None:
+        return f"{name}: - (not computable from the held-out rows)"
+    bounds = "" if low is None else f" ({low:.4f} to {high:.4f})"
+    return f"{name}: {value:.4f}{bounds} on the held-out rows"
+
+
 def show_trials(tried: pl.DataFrame) -> None:
     """Print the trials of ``auto``: which model it chose, and which ones did not fit the budget."""
     import polars as pl

@@ -14,6 +14,7 @@ from cofactor.cli.common import (
     Json,
     Seed,
     budget_of,
+    figure_line,
     metric_line,
     parse_flags,
     print_json,
@@ -111,9 +112,8 @@ def command(
     for name, value in rec.metrics.items():
         say(metric_line(name, value))
     if isinstance(part, Split):
-        for metric, value, low, high in measured:
-            bounds = "" if low is None else f" ({low:.4f} to {high:.4f})"
-            say(f"{metric}: {value:.4f}{bounds} on the held-out rows")
+        for figure in measured:
+            say(figure_line(*figure))
         say(f"trained on {len(part.train):,} of {len(data):,} rows; fit without --valid to train on all of them")
     say(f"saved {rec.name} to {out}")
 

@@ -132,8 +132,14 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     of_rows = "user" if key is None or not table.headed else "row" if turned else key
     ids = (pl.Series(np.arange(len(frame))) if key is None else frame[key]).alias(of_rows)
     names = items if table.headed else [str(at) for at in range(1, len(items) + 1)]
-    if {ids.name} & {*names, "item", "rating"}:
+    if ids.name in {*names, "item", "rating"}:
         raise DataError(f"{table.label} has a column {ids.name!r} for both users and items; rename one")
+    for name in ("item", "rating"):
+        if name in names:
+            raise DataError(
+                f"{table.label} is read as a wide table, and one of its columns of items is called {name!r}; set"
+                " wide=False if each row is one rating, or rename the column"
+            )
     body = body.rename(dict(zip(items, names)))
     long = pl.concat([ids.to_frame(), body], how="horizontal").unpivot(
         index=ids.name, variable_name="item", value_name="rating"
