@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.cli.common import show
+from cofactor.cli.printing import show
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.cli.common import cell, emit
+from cofactor.cli.printing import cell, emit
 from cofactor.models import ABOUT, REGISTRY, list_models
 from cofactor.selection.choose import ChoiceWarning
 

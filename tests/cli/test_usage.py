@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.cli import common
+from cofactor.cli import printing
 from cofactor.cli.app import COMMANDS, main
 
 
@@ -88,7 +88,7 @@ def test_a_table_that_does_not_fit_the_line_stands_closer(monkeypatch: Any, caps
     gaps = {}
     for columns in (78, 80, 120):
         monkeypatch.setenv("COLUMNS", str(columns))
-        common.show(frame)
+        printing.show(frame)
         lines = capsys.readouterr().out.splitlines()
         gaps[columns] = (len(lines), "rank  film" in lines[0])
     assert gaps == {78: (3, False), 80: (2, False), 120: (2, True)}
@@ -103,7 +103,7 @@ def test_remarks_are_broken_at_blanks_on_a_terminal_alone(monkeypatch: Any) -> N
     text = "  films.cofactor makes the lists\n\n" + "a-long-path/" * 5
     for place in (Terminal(), io.StringIO()):
         monkeypatch.setattr(sys, "stderr", place)
-        common.say(text)
+        printing.say(text)
         found = place.getvalue()
         wanted = "  films.cofactor makes the\nlists\n\n" + "a-long-path/" * 5 if place.isatty() else text
         assert found == wanted + "\n"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import Json, column, console, print_json, say, separator, show
+from cofactor.cli.arguments import Json, column, separator
+from cofactor.cli.printing import console, print_json, say, show
 from cofactor.cli.reading_flags import (
     Encoding,
     Item,

@@ -9,7 +9,9 @@ import typer
 from cofactor._validate import check_int
 from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
-from cofactor.cli.common import Json, Seed, console, listed, print_json, read_ratings, say, show, whole_numbers
+from cofactor.cli.arguments import Json, Seed, listed, whole_numbers
+from cofactor.cli.printing import console, print_json, say, show
+from cofactor.cli.reading import read_ratings
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions

@@ -11,7 +11,8 @@ import typer
 import cofactor.serve as server
 from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
-from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show, started
+from cofactor.cli.arguments import Json, Seed, check_page
+from cofactor.cli.printing import console, print_json, say, show, started
 from cofactor.collab import collab_learner
 from cofactor.data import splits
 from cofactor.data.datasets import load_dataset

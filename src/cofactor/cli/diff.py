@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from cofactor.api.diff import diff
-from cofactor.cli.common import Json, console, print_json
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import console, print_json
 
 
 def command(

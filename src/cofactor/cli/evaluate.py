@@ -6,7 +6,9 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Json, console, listed, print_json, read_test, show, whole_numbers
+from cofactor.cli.arguments import Json, listed, whole_numbers
+from cofactor.cli.printing import console, print_json, show
+from cofactor.cli.reading import read_test
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.recommender import load

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Json, console, print_json
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import console, print_json
 from cofactor.recommender import load
 
 

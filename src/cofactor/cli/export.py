@@ -9,7 +9,8 @@ import typer
 
 from cofactor import export
 from cofactor._paths import check_file
-from cofactor.cli.common import Json, print_json, say
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import print_json, say
 from cofactor.errors import ConfigError, did_you_mean
 from cofactor.recommender import load
 

@@ -10,19 +10,11 @@ import typer
 from cofactor._paths import check_file
 from cofactor.api.fit import AUTO, fit
 from cofactor.bundle import check_writable
-from cofactor.cli.common import (
-    Json,
-    Seed,
-    budget_of,
-    figure_line,
-    metric_line,
-    parse_flags,
-    print_json,
-    read_ratings,
-    say,
-    show_trials,
-)
+from cofactor.cli.arguments import Json, Seed, budget_of, parse_flags
+from cofactor.cli.printing import figure_line, metric_line, print_json, say
+from cofactor.cli.reading import read_ratings
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
+from cofactor.cli.trials import show_trials
 from cofactor.data.interactions import Split
 from cofactor.data.splits.by_name import split_by
 from cofactor.errors import ConfigError, DataError

@@ -7,7 +7,9 @@ from typing import Any
 import typer
 
 from cofactor.bundle import info
-from cofactor.cli.common import Json, cell, console, metric_line, print_json, show, show_trials
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import cell, console, metric_line, print_json, show
+from cofactor.cli.trials import show_trials
 from cofactor.recommend.fitted import FIGURES, TRIALS
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import read_lines, say
+from cofactor.cli.arguments import read_lines
+from cofactor.cli.printing import say
 from cofactor.errors import ConfigError
 from cofactor.recommend.ids import Items
 from cofactor.recommend.options import OPTIONS, Kind

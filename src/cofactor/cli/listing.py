@@ -7,7 +7,8 @@ import dataclasses
 import polars as pl
 import typer
 
-from cofactor.cli.common import Json, emit, say
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import emit, say
 from cofactor.data.datasets import list_datasets
 from cofactor.models import list_models, model_class
 

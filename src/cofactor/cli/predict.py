@@ -6,9 +6,12 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Json, check_table, emit, print_json, read_test, say, write_table
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import emit, print_json, say
+from cofactor.cli.reading import read_test
 from cofactor.cli.reading_flags import Encoding, with_reading_flags
 from cofactor.errors import ConfigError
+from cofactor.recommend.batch.list_files import check_table, write_table
 from cofactor.recommender import load
 
 

@@ -6,20 +6,12 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import (
-    Json,
-    check_lists,
-    emit,
-    new_rows,
-    parse_features,
-    parse_history,
-    print_json,
-    read_lines,
-    say,
-    write_table,
-)
+from cofactor.cli.arguments import Json, parse_features, parse_history, read_lines
 from cofactor.cli.list_flags import list_options_of, with_list_flags
+from cofactor.cli.printing import emit, print_json, say
+from cofactor.cli.reading import new_rows
 from cofactor.errors import ConfigError
+from cofactor.recommend.batch.list_files import check_lists, write_table
 from cofactor.recommender import Recommender, load
 
 Liked = typer.Option(None, "--liked", help="For a new user: ITEM=RATING or ITEM; repeat the option.")

@@ -7,7 +7,9 @@ from typing import Any
 import typer
 
 from cofactor.bundle import check_writable
-from cofactor.cli.common import Json, metric_line, parse_flags, print_json, read_test, say
+from cofactor.cli.arguments import Json, parse_flags
+from cofactor.cli.printing import metric_line, print_json, say
+from cofactor.cli.reading import read_test
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.evaluation.paired import paired_difference

@@ -6,7 +6,9 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Json, check_page, print_json, read_test, say
+from cofactor.cli.arguments import Json, check_page
+from cofactor.cli.printing import print_json, say
+from cofactor.cli.reading import read_test
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import load

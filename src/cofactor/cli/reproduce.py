@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Json, emit
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import emit
 from cofactor.selection import protocols, reproduce
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from cofactor._progress import compiling_announced
-from cofactor.cli.common import console, say, started
+from cofactor.cli.printing import console, say, started
 from cofactor.serve import Settings, run
 
 AllowHost = typer.Option(

@@ -9,13 +9,16 @@ import numpy as np
 import polars as pl
 import typer
 
-from cofactor.cli.common import Json, Seed, check_table, print_json, read_ratings, say, write_table
+from cofactor.cli.arguments import Json, Seed
+from cofactor.cli.printing import print_json, say
+from cofactor.cli.reading import read_ratings
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.columns.names import column_of
 from cofactor.data.interactions import Interactions
 from cofactor.data.kind import guess_kind
 from cofactor.errors import ConfigError, did_you_mean
+from cofactor.recommend.batch.list_files import check_table, write_table
 
 HOW = ("random", "by-user", "temporal", "leave-last")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import Json, console, print_json, say
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import console, print_json, say
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.serve.guard.tokens import line_of
 

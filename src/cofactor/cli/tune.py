@@ -8,7 +8,9 @@ import typer
 
 from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
-from cofactor.cli.common import Json, metric_line, parse_flags, print_json, read_ratings, say, show
+from cofactor.cli.arguments import Json, parse_flags
+from cofactor.cli.printing import metric_line, print_json, say, show
+from cofactor.cli.reading import read_ratings
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.models import model_class
 from cofactor.models.specs import spec_text

@@ -6,8 +6,11 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Json, check_lists, emit, new_rows, print_json, say, write_table
+from cofactor.cli.arguments import Json
+from cofactor.cli.printing import emit, print_json, say
+from cofactor.cli.reading import new_rows
 from cofactor.cli.reading_flags import Item, Rating, Sep, Time, User, with_reading_flags
+from cofactor.recommend.batch.list_files import check_lists, write_table
 from cofactor.recommender import load
 
 
