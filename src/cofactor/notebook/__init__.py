@@ -79,12 +79,16 @@ from cofactor.notebook._measures import metrics as _metrics
 from cofactor.notebook._measures.losses import *
 from cofactor.notebook._measures.metric_functions import *
 from cofactor.notebook._measures.metrics import *
+from cofactor.notebook._modules import adam as _adam
 from cofactor.notebook._modules import layers as _layers
+from cofactor.notebook._modules import optim_wrapper as _optim_wrapper
 from cofactor.notebook._modules import optimizer as _optimizer
 from cofactor.notebook._modules import optimizer_rules as _optimizer_rules
 from cofactor.notebook._modules import optimizer_steps as _optimizer_steps
 from cofactor.notebook._modules import parameters as _parameters
+from cofactor.notebook._modules.adam import *
 from cofactor.notebook._modules.layers import *
+from cofactor.notebook._modules.optim_wrapper import *
 from cofactor.notebook._modules.optimizer import *
 from cofactor.notebook._modules.optimizer_rules import *
 from cofactor.notebook._modules.optimizer_steps import *
@@ -124,6 +128,8 @@ __all__ += _losses.__all__
 __all__ += _metrics.__all__
 __all__ += _metric_functions.__all__
 __all__ += _more.__all__
+__all__ += _adam.__all__
+__all__ += _optim_wrapper.__all__
 __all__ += _optimizer.__all__
 __all__ += _optimizer_rules.__all__
 __all__ += _optimizer_steps.__all__

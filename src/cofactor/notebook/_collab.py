@@ -17,7 +17,8 @@ from cofactor.models.torch.layers import EmbeddingDotBias, emb_sz_rule
 from cofactor.notebook._keywords import refuse
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._modules.layers import EmbeddingNN, TabularModel
-from cofactor.notebook._training.learner import Learner, check_given
+from cofactor.notebook._training.checks import check_given
+from cofactor.notebook._training.learner import Learner
 
 __all__ = [
     "TabularLearner",

@@ -1,4 +1,5 @@
-"""The named ways to train: one cycle, a constant rate, flat then cosine, cosine waves, two fits in turn."""
+"""The named ways to train: one cycle, a constant rate, flat then cosine, cosine waves, two fits in turn; and the
+search for a rate."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from cofactor import train
 from cofactor._validate import check_int, check_number
 from cofactor.notebook._keywords import part_of
+from cofactor.notebook._training.lr_find import find
+from cofactor.notebook._training.schedules import valley
 from cofactor.train.schedules import Plan, one_cycle_plan
 
 Array = NDArray[Any]
@@ -41,6 +44,23 @@ class Fits:
 
     def unfreeze(self) -> None:
         raise NotImplementedError
+
+    def lr_find(
+        self,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        num_it: int | None = None,
+        stop_div: bool = True,
+        show_plot: bool = True,
+        suggest_funcs: Any = (valley,),
+    ) -> Any:
+        """Record losses at rates from small to large, in a trial run. Returns a named tuple of suggestions, one for
+        each of ``suggest_funcs``.
+
+        ``num_it``: the number of batches; by default one epoch (100 to 2,000), because an embedding row learns only in
+        its own batches.
+        """
+        return find(self, start_lr, end_lr, num_it, stop_div, show_plot, suggest_funcs)
 
     def fit_one_cycle(
         self,

@@ -26,7 +26,7 @@ from cofactor.notebook._loaders.data_loader import TabDataLoader
 from cofactor.notebook._loaders.loaders import DataLoaders
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._measures.losses_known import kernel_job
-from cofactor.notebook._modules.optimizer import Adam
+from cofactor.notebook._modules.adam import Adam
 from cofactor.notebook._training.jobs import Job, still
 
 FORWARD = EmbeddingDotBias.forward
@@ -189,3 +189,28 @@ class KernelCore:
     def forget(self) -> None:
         state = self.learn.stepper.snapshot()
         self.learn.stepper.restore({k: v if k == "table" else np.zeros_like(v) for k, v in state.items()})
+
+
+def hand_over(kernel: Any, job: Job) -> None:
+    """Pass the kernel's averages of gradients to an optimizer that continues from its weights."""
+    state = kernel.learn.stepper.snapshot()
+    runs: list[Any] = job.opt.runs() if hasattr(job.opt, "runs") else []
+    steps = int(state["clock"][0])
+    if not steps or len(runs) != 1:
+        return
+    ms, k = state["ms"], kernel.model.config.n_factors
+    n = len(kernel.model.user_table)
+    parts = {
+        "u_weight": (slice(0, n), slice(0, k)),
+        "i_weight": (slice(n, None), slice(0, k)),
+        "u_bias": (slice(0, n), slice(k, k + 1)),
+        "i_bias": (slice(n, None), slice(k + 1, k + 2)),
+    }
+    names = {id(getattr(job.module, t).weight): t for t in parts}
+    for i, p in enumerate(runs[0].params):
+        if id(p) not in names:  # a layer that was replaced since the optimizer was created
+            continue
+        rows, cols = parts[names[id(p)]]
+        runs[0].m[i].copy_(torch.from_numpy(ms[rows, 0, cols].copy()))
+        runs[0].v[i].copy_(torch.from_numpy(ms[rows, 1, cols].copy()))
+        runs[0].steps[i] = steps

@@ -11,16 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cofactor import train
 from cofactor._progress import compiling_announced
 from cofactor.errors import ConfigError
 from cofactor.models.torch.layers import MSELossFlat
 from cofactor.notebook._callbacks.callbacks import DEFAULT, SINGLE, ProgressCallback, SkipToEpoch
 from cofactor.notebook._callbacks.events import (
-    EVENTS,
-    Callback,
     CancelFitException,
-    loop_lines,
 )
 from cofactor.notebook._callbacks.hooks import module_summary
 from cofactor.notebook._callbacks.recorder import Recorder
@@ -30,20 +26,23 @@ from cofactor.notebook._fastcore.values import noop
 from cofactor.notebook._files import exported, weights
 from cofactor.notebook._html import learner_html
 from cofactor.notebook._keywords import takes, takes_its_own
-from cofactor.notebook._loaders.loaders import DataLoaders
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._measures.metrics import mk_metric
-from cofactor.notebook._modules.optimizer import Adam, Optimizer
-from cofactor.notebook._modules.optimizer import make as make_optimizer
+from cofactor.notebook._modules.adam import Adam
+from cofactor.notebook._modules.make_optimizer import make_optimizer
+from cofactor.notebook._modules.optimizer import Optimizer
 from cofactor.notebook._modules.parameters import norm_bias_params, trainable_params
 from cofactor.notebook._tensors import a_seed, to_detach
 from cofactor.notebook._training import as_models, engine
 from cofactor.notebook._training.batches import Batches
-from cofactor.notebook._training.bridge import Bridge, OfCore
+from cofactor.notebook._training.bridge import Bridge
+from cofactor.notebook._training.checks import check_given, check_loss
 from cofactor.notebook._training.engine import plain_table
 from cofactor.notebook._training.fits import Fits
+from cofactor.notebook._training.has_callbacks import HasCallbacks
 from cofactor.notebook._training.jobs import Core, Job, split_batch
-from cofactor.notebook._training.looking import Looks
+from cofactor.notebook._training.kernel_core import hand_over
+from cofactor.notebook._training.results import ShowsResults
 from cofactor.train.schedules import Plan
 
 __all__ = [
@@ -65,7 +64,7 @@ _ELSEWHERE = {
 
 
 @takes_its_own
-class Learner(Fits, Looks, Batches):
+class Learner(Fits, ShowsResults, Batches, HasCallbacks):
     """Trains ``model`` on ``dls.train`` and monitors ``dls.valid``.
 
     ``loss_func`` takes the module's outputs and the targets of a batch. ``opt_func`` is ``Adam`` (the default:
@@ -99,7 +98,7 @@ class Learner(Fits, Looks, Batches):
         if loss_func is None:
             loss_func = getattr(dls.train_ds, "loss_func", None) if isinstance(dls.train_ds, TabularPandas) else None
         self.loss_func = MSELossFlat() if loss_func is None else loss_func
-        _check_loss(self.loss_func)
+        check_loss(self.loss_func)
         self.opt_func, self.splitter = opt_func, splitter
         self.lr = defaults.lr if lr is None else lr
         self.wd, self.moms = wd, tuple(float(m) for m in moms)
@@ -160,7 +159,7 @@ class Learner(Fits, Looks, Batches):
     def core(self, by_batch: bool = False) -> Core:
         """Return the run that trains the module. It is created when first needed, and again if the module was replaced
         or changed so that the present run cannot train it."""
-        _check_loss(self.loss_func)
+        check_loss(self.loss_func)
         if self.opt is None:
             self.create_opt()
         job = self._job()
@@ -171,7 +170,7 @@ class Learner(Fits, Looks, Batches):
                 now.flush()
             made = engine.make(job, by_batch, self)
             if now is not None and now.kind == "kernel" and made.kind != "kernel":
-                _hand_over(now, job)
+                hand_over(now, job)
             self._core = made
         assert self._core is not None
         return self._core
@@ -207,88 +206,6 @@ class Learner(Fits, Looks, Batches):
                 self._core.forget()
             else:
                 self._core = None
-
-    # ---- callbacks
-
-    def add_cbs(self, cbs: Any) -> Learner:
-        """Add callbacks."""
-        for cb in L(cbs):
-            self.add_cb(cb)
-        return self
-
-    def add_cb(self, cb: Any) -> Learner:
-        """Add a callback (an object, or a class that needs no arguments)."""
-        cb = self._checked(cb)
-        cb.learn = self
-        self.__dict__[cb.name] = cb
-        self.cbs.append(cb)
-        return self
-
-    def remove_cbs(self, cbs: Any) -> Learner:
-        """Remove callbacks."""
-        for cb in L(cbs):
-            self.remove_cb(cb)
-        return self
-
-    def remove_cb(self, cb: Any) -> Learner:
-        """Remove a callback (the object, or all of a class)."""
-        if isinstance(cb, type):
-            return self.remove_cbs([c for c in self.cbs if isinstance(c, cb)])
-        if cb in list(self.cbs):
-            self.cbs = L([c for c in self.cbs if c is not cb])
-            name: str = cb.name
-            cb.learn = None
-            if self.__dict__.get(name) is cb and not isinstance(cb, Recorder):
-                del self.__dict__[name]
-        return self
-
-    @contextlib.contextmanager
-    def added_cbs(self, cbs: Any) -> Iterator[Learner]:
-        """Add these callbacks inside ``with``."""
-        made = [self._checked(c) for c in L(cbs)]
-        self.add_cbs(made)
-        try:
-            yield self
-        finally:
-            self.remove_cbs(made)
-
-    @contextlib.contextmanager
-    def removed_cbs(self, cbs: Any) -> Iterator[Learner]:
-        """Remove these callbacks inside ``with``."""
-        gone = L(cbs)
-        self.remove_cbs(gone)
-        try:
-            yield self
-        finally:
-            self.add_cbs(gone)
-
-    def _checked(self, cb: Any) -> Any:
-        if isinstance(cb, type) and issubclass(cb, (Callback, train.Callback)):
-            cb = cb()
-        if isinstance(cb, train.Callback):
-            return OfCore(cb)
-        if not isinstance(cb, Callback):
-            raise ConfigError(
-                f"{type(cb).__name__} is not a callback of cofactor; subclass cofactor.notebook.Callback "
-                "(before_fit, before_epoch, before_batch, after_batch, after_epoch, after_fit, ...)"
-            )
-        return cb
-
-    def ordered_cbs(self, event: str) -> L:
-        """Return the callbacks that have an event, in order."""
-        return L([c for c in self.cbs.sorted("order") if c.has(event) or event in c.moments])
-
-    def __call__(self, event_name: Any) -> None:
-        for name in L(event_name):
-            if name not in EVENTS:
-                raise ConfigError(f"there is no event {name!r}; there are: {', '.join(EVENTS)}")
-            for cb in self.cbs.sorted("order"):
-                if cb.learn is self:
-                    cb(name)
-
-    def show_training_loop(self) -> None:
-        """Print the events of training with their callbacks."""
-        print("\n".join(loop_lines(self.ordered_cbs)))
 
     # ---- training
 
@@ -502,46 +419,3 @@ class Learner(Fits, Looks, Batches):
 
     def _repr_html_(self) -> str:
         return learner_html(self)
-
-
-def _hand_over(kernel: Any, job: Job) -> None:
-    """Pass the kernel's averages of gradients to an optimizer that continues from its weights."""
-    state = kernel.learn.stepper.snapshot()
-    runs: list[Any] = job.opt.runs() if hasattr(job.opt, "runs") else []
-    steps = int(state["clock"][0])
-    if not steps or len(runs) != 1:
-        return
-    ms, k = state["ms"], kernel.model.config.n_factors
-    n = len(kernel.model.user_table)
-    parts = {
-        "u_weight": (slice(0, n), slice(0, k)),
-        "i_weight": (slice(n, None), slice(0, k)),
-        "u_bias": (slice(0, n), slice(k, k + 1)),
-        "i_bias": (slice(n, None), slice(k + 1, k + 2)),
-    }
-    names = {id(getattr(job.module, t).weight): t for t in parts}
-    for i, p in enumerate(runs[0].params):
-        if id(p) not in names:  # a layer that was replaced since the optimizer was created
-            continue
-        rows, cols = parts[names[id(p)]]
-        runs[0].m[i].copy_(torch.from_numpy(ms[rows, 0, cols].copy()))
-        runs[0].v[i].copy_(torch.from_numpy(ms[rows, 1, cols].copy()))
-        runs[0].steps[i] = steps
-
-
-def check_given(dls: Any, model: Any = None) -> None:
-    if not isinstance(dls, DataLoaders):
-        raise ConfigError(
-            f"the data must be CollabDataLoaders (from_df, from_csv) or DataLoaders, not a {type(dls).__name__}"
-        )
-    if isinstance(model, type):
-        raise ConfigError(f"{model.__name__} is a class; give an instance of it: {model.__name__}(...)")
-    if model is not None and not isinstance(model, nn.Module):
-        raise ConfigError(f"the model must be a Module, not a {type(model).__name__}")
-
-
-def _check_loss(loss: Any) -> None:
-    if isinstance(loss, type):
-        raise ConfigError(f"loss_func={loss.__name__} is a class; write {loss.__name__}()")
-    if not callable(loss):
-        raise ConfigError(f"loss_func must be a function of predictions and targets, not {loss!r}")

@@ -4,13 +4,13 @@ embeddings."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import Hyper, State, Stepper
@@ -23,7 +23,7 @@ from cofactor.models.torch.optim import AdamRun
 from cofactor.models.torch.trace import OwnLoss
 from cofactor.notebook._measures.losses_known import checked_shapes, is_flat, kernel_job, loss_of, outputs_of
 from cofactor.notebook._modules.layers import EmbeddingNN, TabularModel
-from cofactor.notebook._modules.optimizer import Driven
+from cofactor.notebook._modules.optimizer import Optimizer
 from cofactor.notebook._training.jobs import Job, core_learner, same_job, still
 from cofactor.notebook._training.kernel_core import is_collab
 
@@ -122,7 +122,7 @@ class ModuleStepper(Stepper):
         *x, y = parts[: self.n_inp + 1]
         self.flat, self.looked = is_flat(job.loss_func) and y.numel() == len(y), False
         self.parts = (*x, y.reshape(-1).float() if self.flat else y)
-        self.optimizer = Driven(job.opt)
+        self.optimizer = _Driven(job.opt)
         self.kernel: torch_run.Kernel | None = network_kernel(job, parts) or own_kernel(job, parts)
         with torch_run.own_rng(self.device):
             torch_run.seed_rng(job.seed, self.device)
@@ -180,3 +180,25 @@ class ModuleStepper(Stepper):
             {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         )
         self.rng = [torch.from_numpy(np.array(state[f"rng.{i}"])) for i in range(len(self.rng))]
+
+
+class _Driven:
+    """Adapts an optimizer of the notebook to the core's stepper."""
+
+    def __init__(self, opt: Optimizer) -> None:
+        self.opt = opt
+
+    def begin(self) -> None:
+        self.opt.begin()
+
+    def by_rows(self, module: nn.Module) -> AbstractContextManager[None]:
+        return self.opt.by_rows(module)
+
+    def step(self, lr: float, mom: float, wd: float) -> None:
+        self.opt.step_at(lr, mom, wd)
+
+    def state(self) -> State:
+        return self.opt.state_arrays()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.opt.take_arrays(state)
