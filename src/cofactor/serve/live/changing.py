@@ -31,6 +31,7 @@ from cofactor.serve.settings import Settings
 from cofactor.serve.storage import versions
 from cofactor.serve.storage.rows import Event
 from cofactor.serve.storage.store import Version
+from cofactor.serve.storage.transactions import StoreError
 
 log = logging.getLogger("cofactor.serve")
 Stamp = tuple[int, int, int]
@@ -80,6 +81,8 @@ class Changing(Present):
                 self._busy = what
                 try:
                     yield
+                except OSError as exc:  # such as a full disk
+                    raise StoreError(f"{what} failed: {exc.strerror or exc}; try again") from exc
                 finally:
                     self._busy = None
         finally:

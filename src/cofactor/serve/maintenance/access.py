@@ -46,14 +46,14 @@ def opened(
         raise ConfigError(f"{where} is not a state of a server")
     with contextlib.ExitStack() as held:
         if writes or os.access(where, os.W_OK):
-            store = _joined(Path(where))
+            store = joined(Path(where))
         else:
-            store = _joined(_copied(there, Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cofactor-")))))
+            store = joined(_copied(there, Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cofactor-")))))
         held.callback(store.close)
         yield store, there
 
 
-def _joined(where: Path) -> Store:
+def joined(where: Path) -> Store:
     """Open a store, even if a server uses its state."""
     try:
         return Store(where)

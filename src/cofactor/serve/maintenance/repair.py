@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cofactor._paths import sync_file, sync_folder
 from cofactor.bundle import info
 from cofactor.errors import BundleError, ConfigError
-from cofactor.serve.maintenance.access import BATCH
+from cofactor.serve.maintenance.access import BATCH, all_rows
 from cofactor.serve.maintenance.check import check
 from cofactor.serve.storage import tables as t
 from cofactor.serve.storage import versions
-from cofactor.serve.storage.state_folder import StateFolder
+from cofactor.serve.storage.state_folder import REPAIRED, REPAIRING, StateFolder
 from cofactor.serve.storage.store import Store, Version
+from cofactor.serve.storage.transactions import UNFINISHED
 
 _ATTEMPTS = 20_000
 """Most attempts to read around damaged rows."""
@@ -36,7 +39,8 @@ class Repaired(NamedTuple):
 def repair(where: Path) -> Repaired:
     """Repair a damaged state: keep the rows and versions whose checksums are right.
 
-    The damaged store is moved aside, not deleted. An intact state is not changed.
+    The damaged store is moved aside, not deleted, when the new one is whole. An intact state is not changed. A repair
+    that was interrupted is continued.
     """
     folder = StateFolder(where)
     if not folder.look(damaged=True):
@@ -48,32 +52,60 @@ def repair(where: Path) -> Repaired:
         raise ConfigError(f"{where} is read-only; repair a copy of it")
     folder.take_lock()
     try:
-        marked = dict(folder.facts)
-        saved: dict[str, list[Any]] = {}
-        aside = None
-        if folder.store.exists():
-            saved = _salvaged(folder.store)
-            aside = where / f"{folder.store.name}.damaged-{secrets.token_hex(4)}"
-            for tail in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(f"{folder.store}{tail}", f"{aside}{tail}")
-        with contextlib.suppress(FileNotFoundError):
-            (where / "state.json").unlink()
-        hidden = where.parent / f".{where.name}.{secrets.token_hex(4)}"
-        kept, lost, live = _rebuilt(where, folder, saved, marked, hidden)
+        lost = None
+        if _whole(where) is None:
+            folder.look(damaged=True)
+            lost = _rebuilt(where, folder)
+        aside = _put_in_place(folder)
+    except OSError as exc:
+        raise ConfigError(f"cannot repair {where}: {exc.strerror or exc}; repair it again") from None
     finally:
         folder.close()
-    return Repaired(kept, lost, live, aside)
+    store = Store(where, lock=False)
+    try:
+        live = store.live()
+        return Repaired(store.count(), lost, None if live is None else live.version, aside)
+    finally:
+        store.close()
 
 
-def _rebuilt(
-    where: Path, folder: StateFolder, saved: dict[str, list[Any]], marked: dict[str, Any], hidden: Path
-) -> tuple[int, int | None, int | None]:
-    """Make a new store with the saved rows in the place of the old one; return (events kept, lost, live version)."""
+def _whole(where: Path) -> Path | None:
+    """Return the folder in which the new store is whole, or None."""
+    return next((where / name for name in os.listdir(where) if REPAIRED.fullmatch(name)), None)
+
+
+def _put_in_place(folder: StateFolder) -> Path | None:
+    """Move the old store aside and the new one to its place; return the path of the old one. Each step may be the last
+    before a crash: it is then the first that the next repair finds undone."""
+    made = _whole(folder.path)
+    assert made is not None
+    new, aside = made / folder.store.name, Path(f"{folder.store}.damaged-{made.name.partition('-')[2]}")
+    if new.exists():
+        for tail in ("-wal", "-shm", ""):  # the new store must not meet the old one's log
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{folder.store}{tail}", f"{aside}{tail}")
+        os.rename(new, folder.store)
+        sync_folder(folder.path)
+    facts = StateFolder(made)
+    facts.look(damaged=True)
+    if facts.facts:  # otherwise it is marked already
+        folder.mark(facts.facts)
+    shutil.rmtree(made)
+    return aside if aside.exists() else None
+
+
+def _rebuilt(where: Path, folder: StateFolder) -> int | None:
+    """Make a whole new store of what is intact, beside the old one; return how many events are lost (None: unknown)."""
+    making, marked = where / REPAIRING, folder.facts
+    if making.exists():  # of a repair that was interrupted
+        shutil.rmtree(making)
+    saved = _salvaged(folder.store) if folder.store.exists() else {}
     events = [r for r in saved.get(t.events.name, []) if t.is_whole(r)]
     counters = {r.name: r.value for r in saved.get(t.counters.name, []) if t.is_whole(r)}
     rows = [r for r in saved.get(t.versions.name, []) if t.is_whole(r)]
     facts = {r.name: r.value for r in saved.get(t.meta.name, []) if t.is_whole(r)}
+    if UNFINISHED in facts:
+        raise ConfigError(f"{where} is a copy of a state that was not finished; make the copy again")
     answered = [r for r in saved.get(t.answered.name, []) if t.is_whole(r)] if "salt" in facts else []
     whole = []
     for row in rows:
@@ -82,7 +114,7 @@ def _rebuilt(
             whole.append(row)
     known = {row.folder for row in whole}
     last_event = max([counters.get("events", 0), marked.get("events", 0), *(r.id for r in events)])
-    store = Store(hidden)
+    store = Store(making)
     try:
         with store._write() as db:
             keep = {k: v for k, v in facts.items() if k != "format"}
@@ -122,18 +154,15 @@ def _rebuilt(
                 value = values.get(name, 0)
                 db.execute(t.counters.delete().where(t.counters.c.name == name))
                 db.execute(t.counters.insert().values(t.with_digest(name=name, value=value)))
-        live = store.live()
+        store.meta = {row.name: row.value for row in all_rows(store, t.meta)}
+        assert store.folder is not None
+        store.folder.mark(store.folder.facts | {"id": store.meta["id"]})
     finally:
         store.close()
-    os.rename(hidden / folder.store.name, folder.store)
-    made = StateFolder(hidden)
-    made.look(damaged=True)
-    folder.mark(made.facts | {"id": facts.get("id", store.meta["id"])})
-    for left in sorted(hidden.rglob("*"), reverse=True):
-        left.rmdir() if left.is_dir() else left.unlink()
-    hidden.rmdir()
-    Store(where, lock=False).close()
-    return len(events), lost, None if live is None else live.version
+    sync_file(making / folder.store.name)
+    os.rename(making, where / f"repaired-{secrets.token_hex(4)}")
+    sync_folder(where)
+    return lost
 
 
 class _Row:

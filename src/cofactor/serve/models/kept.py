@@ -29,11 +29,12 @@ class Adopted(NamedTuple):
 
 
 class Kept:
-    """The ``store`` and ``folder`` of a state. Where hosts share a database, it holds the files too."""
+    """The ``store`` and ``folder`` of a state, opened unless they are given. Where hosts share a database, it holds the
+    files too."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, opened: tuple[Store, StateFolder] | None = None) -> None:
         self.settings = settings
-        self.store, self.folder = opened_store(settings)
+        self.store, self.folder = opened or opened_store(settings)
 
     def close(self) -> None:
         """Close the store and the folder."""

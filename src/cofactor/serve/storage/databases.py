@@ -66,15 +66,15 @@ def postgresql_engine(address: str) -> sa.Engine:
     return sa.create_engine("postgresql+psycopg://", creator=connect, pool_size=8, max_overflow=8, pool_pre_ping=True)
 
 
-def create(folder: StateFolder) -> None:
-    """Create an empty SQLite store; the file gets its name only when it is complete."""
+def create(folder: StateFolder, more: dict[str, str]) -> None:
+    """Create an empty SQLite store with ``more`` notes; the file gets its name only when it is complete."""
     scratch = folder.path / f"{folder.store.name}.{secrets.token_hex(4)}.tmp"
     os.close(open_plain(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     engine = sqlite_engine(scratch)
     try:
         with engine.connect() as db, db.begin():
             facts = {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)}
-            t.migrate(db, 0, facts)
+            t.migrate(db, 0, facts | more)
         with engine.connect().execution_options(plain=True) as db:
             db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         engine.dispose()

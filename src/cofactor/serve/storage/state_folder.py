@@ -37,6 +37,10 @@ _MAKER = re.compile(r"[a-z]+\.([0-9a-f]+)\.cofactor")
 _DAMAGED = re.compile(rf"{re.escape(STORE)}\.damaged-.*")
 _BEGUN = re.compile(r"(events\.sqlite|state\.json)\.[0-9a-f]{8}\.tmp(-wal|-shm|-journal)?")
 """Files that a crash leaves of a state that was about to be made."""
+REPAIRING = "repairing"
+"""Name of the folder in which a repair makes the new store."""
+REPAIRED = re.compile(r"repaired-[0-9a-f]{8}")
+"""Its name when the new store is whole: it now takes the place of the old one."""
 _MARKER_BYTES = 512
 _RESERVE_BYTES = 1 << 20
 
@@ -79,8 +83,13 @@ class StateFolder:
             return False
         except OSError as exc:
             raise ConfigError(f"cannot use {path} as a state: {exc.strerror or exc}") from None
+        if not damaged and any(map(REPAIRED.fullmatch, names)):
+            raise StateError(f"a repair of {path} was not finished; run `cofactor state repair {path}` again")
+        names.discard(REPAIRING)
         if VERSIONS in names and not stat.S_ISDIR(os.lstat(path / VERSIONS).st_mode):
             raise ConfigError(f"{path / VERSIONS} is not a directory of a state; give another --state")
+        if damaged and any(map(REPAIRED.fullmatch, names)):
+            return True
         marked = self._read_marker(damaged=damaged) if MARKER in names else False
         if marked or (STORE in names and MARKER not in names):  # without a marker: an early version
             if marked and self.facts.get("store") == "sqlite":

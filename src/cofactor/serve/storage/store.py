@@ -95,8 +95,8 @@ class Store(Transactions):
     other arguments are those of ``Transactions``.
     """
 
-    def __init__(self, where: Path | str, *, lock: bool = True, silent: float = 30.0) -> None:
-        super().__init__(where, lock=lock)
+    def __init__(self, where: Path | str, *, lock: bool = True, silent: float = 30.0, copies: bool = False) -> None:
+        super().__init__(where, lock=lock, copies=copies)
         self._leading = Leading(self._engine, self.folder, silent)
 
     # ---- newer ratings

@@ -21,6 +21,8 @@ from cofactor.serve.storage.rows import COUNTERS
 from cofactor.serve.storage.state_folder import StateError, StateFolder
 
 log = logging.getLogger("cofactor.serve")
+UNFINISHED = "unfinished"
+"""Name of the note in a store into which a state is being copied."""
 MIGRATING = 3600.0
 """Seconds that a server waits for another one to migrate the database."""
 _TURN_EVERY = 0.5
@@ -37,14 +39,19 @@ class Unsure(StoreError):
     """The connection to the database was lost during a commit, so its outcome is unknown."""
 
 
+class Unfinished(StateError):
+    """The state is a copy that was not finished."""
+
+
 class Transactions:
     """One connection pool. Every method may be called from any thread.
 
     ``where`` is the state's directory, or the address of a PostgreSQL database (libpq's form, several hosts included).
-    ``lock``: refuse a directory that a server uses, and check the store; without it, join that server.
+    ``lock``: refuse a directory that a server uses, and check the store; without it, join that server. ``copies``: the
+    caller makes a copy here; a new store is noted as unfinished, and one that is so noted is opened.
     """
 
-    def __init__(self, where: Path | str, *, lock: bool = True) -> None:
+    def __init__(self, where: Path | str, *, lock: bool = True, copies: bool = False) -> None:
         self.folder: StateFolder | None = None
         if isinstance(where, Path):
             self.folder = StateFolder(where)
@@ -53,23 +60,21 @@ class Transactions:
         else:
             exists = True
             self._engine = postgresql_engine(where)
-        self._locked = lock
+        self._locked, self._copies = lock, copies
         self._file: tuple[int, int] | None = None
-        self._opened = False
         try:
             self._open(exists)
         except BaseException:
-            self._engine.dispose()
-            if self.folder is not None:
-                self.folder.close()
+            self._end(self.folder.facts if self.folder is not None else {})
             raise
 
     # ---- opening
 
     def _open(self, exists: bool) -> None:
         try:
+            facts = {UNFINISHED: ""} if self._copies else {}
             if self.folder is not None and not exists:
-                create(self.folder)
+                create(self.folder, facts)
             if self.folder is not None:
                 self._file = _identity(self.folder.store)
             with self._write(number=None) as db:
@@ -80,14 +85,16 @@ class Transactions:
                         f" start without newer ratings with `cofactor state repair {self.folder.path}`"
                     )
                 if begin != t.FORMAT:
-                    t.migrate(db, begin, {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)})
+                    facts = facts if begin == 0 else {}
+                    t.migrate(db, begin, {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)} | facts)
                 rows = db.execute(t.meta.select()).all()
                 for row in [*rows, *db.execute(t.counters.select()), *db.execute(t.versions.select())]:
                     self._whole(row)
             self.meta = {row.name: row.value for row in rows}
+            if UNFINISHED in self.meta and not self._copies:
+                raise Unfinished(f"{self._place} is a copy of a state that was not finished; make the copy again")
             if self.folder is not None and self._locked:
                 self._check(self.folder)
-            self._opened = True
         except OSError as exc:
             raise ConfigError(f"cannot open {self._name}: {exc.strerror or exc}") from None
         except StoreError as exc:
@@ -140,7 +147,7 @@ class Transactions:
         if lost > 0 or folder.facts.get("activations", 0) > now["activations"]:
             what = f"{lost:,} confirmed newer ratings" if lost > 0 else "a confirmed model swap"
             raise StateError(f"{folder.store} has lost {what}; {advice}")
-        if folder.facts and folder.facts.get("id") != self.meta["id"]:
+        if folder.facts and folder.facts.get("id") != self.meta["id"] and not self._copies:
             raise StateError(f"{folder.store} belongs to another state; {advice}")
         folder.mark({"store": "sqlite", "id": self.meta["id"], "open": True} | _head(now))
         folder.keep_reserve()
@@ -161,6 +168,10 @@ class Transactions:
     def _name(self) -> str:
         return str(self.folder.store) if self.folder is not None else "the database"
 
+    @property
+    def _place(self) -> str:
+        return str(self.folder.path) if self.folder is not None else "the database"
+
     def _explained(self, exc: StoreError) -> ConfigError:
         said = str(exc)
         if "locked" in said and self.folder is not None:
@@ -179,15 +190,31 @@ class Transactions:
 
     def close(self) -> None:
         """Close the store."""
-        if self.folder is None:
+        head: dict[str, Any] = {}
+        if self.folder is not None and self._locked:
+            with contextlib.suppress(StoreError):
+                head = self.folder.facts | _head(self.position())
+        self._end(head)
+
+    def _end(self, facts: dict[str, Any]) -> None:
+        """Close the store, whose marker then holds these facts (unless empty), and that there is no log any more: with
+        its last connection SQLite copies the log into the file, and deletes it."""
+        folder = self.folder
+        if folder is None:
             self._engine.dispose()
             return
-        if self._locked and self._opened:
-            with contextlib.suppress(StoreError, OSError):
-                if self._truncated():
-                    self.folder.mark(self.folder.facts | {"open": False} | _head(self.position()))
+        log_file = Path(f"{folder.store}-wal")
+        noted = not (self._locked and facts)
+        with contextlib.suppress(StoreError, OSError):
+            if not noted and self._truncated():
+                folder.mark(facts | {"open": False})
+                noted = True
+        there = log_file.exists()
         self._engine.dispose()
-        self.folder.close()
+        if not noted and there and not log_file.exists():  # it could be emptied after all
+            with contextlib.suppress(OSError):
+                folder.mark(facts | {"open": False})
+        folder.close()
 
     # ---- transactions
 
