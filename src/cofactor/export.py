@@ -26,6 +26,7 @@ from cofactor._validate import check_choice
 from cofactor.bundle import contents, manifest
 from cofactor.bundle.files import is_bundle
 from cofactor.bundle.parquet import tables
+from cofactor.data.kind import rows_of
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.models.dot_bias.model import DotBias
 from cofactor.models.torch.module import TorchModule, need_torch
@@ -262,8 +263,8 @@ def card(rec: Recommender, files: Sequence[str]) -> str:
         "",
         f"# {rec.name}",
         "",
-        f"A {rec.model.task} model of cofactor, trained on {len(rec.data):,} ratings by {rec.data.n_users:,} users of"
-        f" {rec.data.n_items:,} items (seed {rec.seed}).",
+        f"A {rec.model.task} model of cofactor, trained on {len(rec.data):,} {rows_of(rec.data.kind)} by"
+        f" {rec.data.n_users:,} users of {rec.data.n_items:,} items (seed {rec.seed}).",
         "",
         "## Measured",
         "",

@@ -13,6 +13,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.cli.printing import show
+from cofactor.cli.trials import show_trials
 
 
 @pytest.fixture
@@ -281,3 +282,31 @@ def test_pairs_have_the_types_of_the_model(tmp_path: Path, typed: Any, monkeypat
     pl.DataFrame({"user": ["3", "4"], "item": ["02", "04"], "event": ["view", "view"]}).write_csv("pairs.csv")
     found = ok(typed("predict", "m.cofactor", "--pairs", "pairs.csv", "--json"))
     assert [(row["user"], row["item"]) for row in found] == [("3", "02"), ("4", "04")]
+
+
+def test_counts_are_not_called_ratings(typed: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "\n".join(f"u{u},i{(u * k) % 7},{1 + u * k % 40}" for u in range(40) for k in (1, 2, 3))
+    (tmp_path / "plays.csv").write_text(f"user,item,plays\n{rows}\n")
+    code, out, err = typed("fit", tmp_path / "plays.csv", "--model", "popular", "--out", tmp_path / "m.cofactor")
+    assert code == 0
+    assert "rows by 40 users of 7 items" in out + err
+    assert "ratings by" not in out + err
+    data = cf.read(tmp_path / "plays.csv")
+    assert "rows" in cf.split.random(data).how
+    assert "ratings" not in cf.split.random(data).how + cf.split.by_user(data, users=0.2, given=1).how
+
+
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        ("models=('ease', 'popular:half_life=1'), weights=(0.25, 0.75)", "blend: 25% ease, 75% popular:half_life=1"),
+        ("models=('ease',", "blend (models=('ease',)"),
+    ],
+)
+def test_a_blend_that_was_tried_is_shown_by_its_shares(
+    config: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    tried = {"model": ["blend"], "config": [config], "metric": ["ndcg@10"], "value": [0.5], "seconds": [1.0]}
+    show_trials(pl.DataFrame({**tried, "status": ["tried"], "chosen": [True], "held_out": [""]}))
+    assert shown in capsys.readouterr().out

@@ -207,7 +207,7 @@ def test_rolling_by_hand() -> None:
     cuts = splits.rolling(data, cutoffs=[3, 5])
     found = [[part.to_frame()["time"].to_list() for part in (cut.train, cut.valid)] for cut in cuts]
     assert found == [[[1, 2], [3, 4]], [[1, 2, 3, 4], [5, 6]]]
-    assert cuts[0].how == "rolling, window 1 of 2: 2 ratings, 3 to 5"  # an order, and no dates
+    assert cuts[0].how == "rolling, window 1 of 2: 2 rows, 3 to 5"  # an order, and no dates
     for bad in ({"k": 0}, {"k": 4, "valid": 0.3}, {"cutoffs": [5, 3]}, {"cutoffs": []}, {"cutoffs": "2013"}):
         with pytest.raises(ConfigError):
             splits.rolling(data, **bad)  # type: ignore[arg-type]

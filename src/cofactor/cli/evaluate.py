@@ -10,6 +10,7 @@ from cofactor.cli.arguments import Json, listed, whole_numbers
 from cofactor.cli.printing import console, print_json, show
 from cofactor.cli.reading import read_test
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
+from cofactor.data.kind import rows_of
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.recommender import load
 
@@ -53,7 +54,10 @@ def command(
     if as_json:
         print_json(found.to_dicts())
         return
-    show(found.drop("note"), f"{rec.name} on {len(data):,} ratings; low to high is a 95 % confidence interval")
+    show(
+        found.drop("note"),
+        f"{rec.name} on {len(data):,} {rows_of(data.kind)}; low to high is a 95 % confidence interval",
+    )
     said = "; ".join(dict.fromkeys(part for note in found["note"] for part in note.split("; ") if part))
     if said:  # a column would squeeze the sentences
         console().print(said, markup=False)

@@ -16,6 +16,7 @@ from cofactor.cli.reading import read_ratings
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.cli.trials import show_trials
 from cofactor.data.interactions import Split
+from cofactor.data.kind import rows_of
 from cofactor.data.splits.by_name import split_by
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import evaluate, with_figures
@@ -71,7 +72,7 @@ def command(
     ways = {"sep": sep, "encoding": encoding, "items": items, "users": users}
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways, **reading)
     if not as_json:
-        say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
+        say(f"{len(data):,} {rows_of(data.kind)} by {data.n_users:,} users of {data.n_items:,} items")
     part = split_by(data, "auto", valid, seed) if valid else data
     measured: list[Any] = []
     rec = fit(

@@ -11,6 +11,7 @@ from cofactor.cli.arguments import Json, parse_flags
 from cofactor.cli.printing import metric_line, print_json, say
 from cofactor.cli.reading import read_test
 from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
+from cofactor.data.kind import rows_of
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.evaluation.paired import paired_difference
 from cofactor.fitting.refit import with_newer
@@ -69,4 +70,4 @@ def command(
         )
     for name, value in new.metrics.items():
         say(metric_line(name, value))
-    say(f"saved {new.name}, trained on {len(new.data):,} ratings, to {out}")
+    say(f"saved {new.name}, trained on {len(new.data):,} {rows_of(new.data.kind)}, to {out}")

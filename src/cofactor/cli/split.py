@@ -16,7 +16,7 @@ from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Tim
 from cofactor.data import splits
 from cofactor.data.columns.names import column_of
 from cofactor.data.interactions import Interactions
-from cofactor.data.kind import guess_kind
+from cofactor.data.kind import guess_kind, rows_of
 from cofactor.errors import ConfigError, did_you_mean
 from cofactor.recommend.batch.list_files import check_table, write_table
 
@@ -84,7 +84,7 @@ def command(
         return
     say(cut.how)
     for part, file in zip(parts, files):
-        say(f"wrote {len(part):,} ratings to {file}")
+        say(f"wrote {len(part):,} {rows_of(part.kind)} to {file}")
     guessed = None if value is None else guess_kind(data.values, value).kind
     if guessed is not None and (guessed == "ratings") != (data.kind == "ratings"):
         say(

@@ -285,6 +285,11 @@ def _few_but_counted(found: NDArray[Any], counts: NDArray[Any]) -> bool:
     return falls and share[-1] < 0.03 and (gaps or ranks[-1] > 10 or share[start] > 0.5)
 
 
+def rows_of(kind: Kind) -> str:
+    """Return what a row is called: a rating, or merely a row (of counts, or of events that were merged)."""
+    return "ratings" if kind == "ratings" else "rows"
+
+
 _VERBS = (
     (("play", "plays", "playcount", "listens", "scrobbles", "played"), "played {counted}"),
     (("quantity", "qty", "units", "purchases", "orders", "bought"), "bought {counted}"),

@@ -410,5 +410,6 @@ class _Trial:
         weights = tuple(float(round(found.weights[k], 6)) for k in used)
         one = candidate(("blend", {"models": models, "weights": weights}))
         worse = "tried, worse than the best of its parts"
-        line = self.line(one, "tried" if found.as_good and len(used) > 1 else worse)
+        alone = "tried, one model alone is best"
+        line = self.line(one, alone if len(used) == 1 else "tried" if found.as_good else worse)
         return one, line | {"value": found.value, "seconds": self.clock() - start}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cofactor.data.interactions import Interactions, Split
+from cofactor.data.kind import rows_of
 
 
 def random_rows(data: Interactions, share: float, seed: int, at_most: int = 500_000) -> Split:
@@ -12,7 +13,7 @@ def random_rows(data: Interactions, share: float, seed: int, at_most: int = 500_
     n = min(max(1, round(len(data) * share)), at_most)
     mask = np.zeros(len(data), dtype=np.bool_)
     mask[np.random.default_rng([seed, 3]).permutation(len(data))[:n]] = True
-    how = f"random: {n:,} of {len(data):,} ratings for validation, seed {seed}"
+    how = f"random: {n:,} of {len(data):,} {rows_of(data.kind)} for validation, seed {seed}"
     return Split(data.take(np.flatnonzero(~mask)), data.take(np.flatnonzero(mask)), how, seed)
 
 

@@ -116,7 +116,10 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
         found = {name: weights.get(name, 0.0) for name in names}
     shown = ", ".join(f"{name} ({n:,} rows, counts {found[name]:g})" for name, n in counts.head(12).iter_rows())
     values = text.replace_strict(list(found), np.array(list(found.values()), dtype=np.float64), return_dtype=pl.Float64)
-    return values, f"behaviours of column {column.name!r}: {shown}; set others with weights={{...}}"
+    return values, (
+        f"behaviours of column {column.name!r}: {shown}; set others with weights={{...}}"
+        " (on the command line --weights view=1,purchase=5)"
+    )
 
 
 def check_behaviours(weights: Mapping[str, float], names: list[str], where: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from cofactor.data.ids.id_map import Array
 from cofactor.data.interactions import Interactions, Split
+from cofactor.data.kind import rows_of
 from cofactor.data.rows.repeats import count_repeats
 from cofactor.data.splits.parts import check_rows, check_seed, check_share, masked, rank_in
 from cofactor.errors import ConfigError, DataError
@@ -35,7 +36,9 @@ def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
         held[order[: min(max(int(np.searchsorted(size, n, side="right")), 1), len(order) - 1)]] = True
         mask = held[pairs]
         n = int(mask.sum())
-    how = f"random: {n:,} of {rows:,} ratings ({n / rows:.0%}) for validation{_together(pairs)}, seed {seed}"
+    how = (
+        f"random: {n:,} of {rows:,} {rows_of(data.kind)} ({n / rows:.0%}) for validation{_together(pairs)}, seed {seed}"
+    )
     return masked(data, mask, how, seed)
 
 
@@ -106,12 +109,13 @@ def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0
     drawn[of] = rank < history
     out = np.flatnonzero(held[data.users])
     as_given = drawn[out if pairs is None else pairs[out]]
-    said = f"{given} ratings" if isinstance(given, int) else f"{given:.0%}"
+    rows = rows_of(data.kind)
+    said = f"{given} {rows}" if isinstance(given, int) else f"{given:.0%}"
     return Split(
         train=data.take(np.flatnonzero(~held[data.users])),
         valid=data.take(out[~as_given]),
         given=data.take(out[as_given]),
-        how=f"by user: {n:,} of {present:,} users held out, {said} of each one's ratings given as history, seed {seed}",
+        how=f"by user: {n:,} of {present:,} users held out, {said} of each one's {rows} given as history, seed {seed}",
         seed=seed,
     )
 

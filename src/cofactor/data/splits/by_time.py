@@ -10,6 +10,7 @@ import numpy as np
 from cofactor._validate import check_iterable
 from cofactor.data.ids.id_map import Array
 from cofactor.data.interactions import Interactions, Split
+from cofactor.data.kind import rows_of
 from cofactor.data.rows.repeats import merged
 from cofactor.data.splits.parts import check_rows, check_share, rank_in
 from cofactor.data.times.timestamps import is_order, moment
@@ -47,7 +48,8 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
     return _cut(
         data,
         mask,
-        f"temporal: {int(mask.sum()):,} of {rows:,} ratings, from {when}{'' if order else ' UTC'} on, for validation",
+        f"temporal: {int(mask.sum()):,} of {rows:,} {rows_of(data.kind)}, from {when}{'' if order else ' UTC'} on,"
+        " for validation",
     )
 
 
@@ -126,7 +128,7 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
             )
         until = "the end" if end is None else f"{_date(end, order)}{utc}"
         which = f"window {at + 1} of {len(moments)}"
-        how = f"rolling, {which}: {int(window.sum()):,} ratings, {_date(start, order)}{utc} to {until}"
+        how = f"rolling, {which}: {int(window.sum()):,} {rows_of(data.kind)}, {_date(start, order)}{utc} to {until}"
         found.append(Split(_merged(data, before), _merged(data, window), how))
     return found
 

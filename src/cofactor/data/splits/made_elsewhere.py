@@ -11,6 +11,7 @@ from cofactor._validate import check_text
 from cofactor.data.features.side_tables import align_frame
 from cofactor.data.ids.id_map import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
+from cofactor.data.kind import rows_of
 from cofactor.data.read import read
 from cofactor.data.read_alike import as_text, check_alike, is_file, read_alike
 from cofactor.errors import DataError
@@ -60,7 +61,8 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
         for part, users, items in ((a, a_users, a_items), (b, b_users, b_items))
     ]
     names = f" ({a.name} and {b.name})" if a.name and b.name else ""
-    return Split(parts[0], parts[1], how or f"given: {len(a):,} ratings for training, {len(b):,} for validation{names}")
+    said = f"given: {len(a):,} {rows_of(a.kind)} for training, {len(b):,} for validation{names}"
+    return Split(parts[0], parts[1], how or said)
 
 
 def _same_types(a: Interactions, b: Interactions) -> tuple[Interactions, Interactions]:
