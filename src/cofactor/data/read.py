@@ -85,7 +85,7 @@ def read(
             like the row twice, and 0 leaves it out. Models without support for weights refuse such a table.
         kind: what the values are: ``"ratings"``, ``"counts"`` or ``"events"``.
         sep: the separator of a text.
-        encoding: of a text; UTF-8, or else latin-1, unless given.
+        encoding: of a text; UTF-8, or else cp1252 or latin-1, unless given.
         header: whether the first line holds names.
         table: which sheet, which file of an archive, which table of a database, or a SELECT.
         wide: whether the table has one row for each user and one column for each item.
@@ -147,7 +147,10 @@ def read(
         fold_ids,
     )
     data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason), reading=said)
+    _refuse_below_zero(data, chosen=count is not None)
     data = merged(data, duplicates or usual_policy(kind), repeated)
+    if not len(data):
+        raise NoRows(f"{opened.label} has no rows left: {data.notes[-1]}")
     data = data.replace(notes=(*data.notes, *_alone(data)))
     return described(data, opened, items, users, title, encoding)
 
@@ -158,6 +161,17 @@ COUNTS_ONE = "each row counts 1"
 
 class NoRows(DataError):
     """The table is empty, or becomes empty when rows are left out."""
+
+
+def _refuse_below_zero(data: Interactions, chosen: bool) -> None:
+    """Raise DataError if most counts lie below 0, unless the caller named their column: they are no returns."""
+    if data.kind != "counts" or chosen or (below := int((data.values < 0).sum())) * 2 <= len(data):
+        return
+    name = data.columns.rating
+    raise DataError(
+        f"{below:,} of {len(data):,} values of column {name!r} lie below 0, so they are no counts; take each row once"
+        f" with rating=False (on the command line --no-rating), or only those above 0 with count={name!r}"
+    )
 
 
 def unmerged(

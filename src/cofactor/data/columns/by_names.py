@@ -15,6 +15,7 @@ from cofactor.data.columns.values import as_numbers, is_duration
 from cofactor.data.kind import GRID, says_amount, says_count, says_grade
 from cofactor.data.tables import Table
 from cofactor.data.times.written_dates import is_time as is_written_time
+from cofactor.data.times.written_dates import seems_time
 
 _PARTS = frozenset(("day", "week", "month", "quarter", "t"))
 """Names of times that may also mean a part of a date."""
@@ -105,6 +106,11 @@ def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -
             f" the time: count={clocks[0]!r} uses them as amounts"
         )
     undated = [name for name in free if is_usual(name, "time") and name not in clocks and name.lower() not in _PARTS]
+    undated += [
+        name
+        for name in free
+        if name not in (*clocks, *undated) and seems_time(sample[name]) and not is_written_time(sample[name])
+    ]
     if "time" in roles and undated:
         shown = sample[undated[0]].drop_nulls().head(1).to_list()
         said.append(

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.columns.contents import counts_rows, holds_moments, is_behaviour
-from cofactor.data.columns.names import words_of
+from cofactor.data.columns.names import says_attribute, words_of
 from cofactor.data.columns.values import as_numbers
+from cofactor.data.kind import says_amount
 from cofactor.data.times.timestamps import DAY, to_seconds
 from cofactor.data.times.written_dates import is_time as is_written_time
 from cofactor.errors import DataError
@@ -31,6 +32,19 @@ def is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
         if len(often) >= 3 and int(often["len"].sum()) >= 10 and bool((often["different"] == 1).all()):
             return True
     return False
+
+
+def may_be_ids(values: pl.Series, role: str) -> bool:
+    """Return whether a column that is left over may hold ids: it is not by its name an amount or a total, nor an
+    attribute (a tag, a city) in place of a user, and holds no decimals and no times."""
+    said = words_of(values.name)
+    if _AMOUNTS & set(said) or (role == "user" and says_attribute(values.name)):
+        return False
+    return not (says_amount(values.name) or values.dtype.is_float() or values.dtype.is_temporal())
+
+
+_SUMS = "total totals sum average avg mean count counts number rate share percent"
+_AMOUNTS = frozenset(_SUMS.split())
 
 
 def finest_time(sample: pl.DataFrame, names: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ from cofactor.data.columns.contents import holds_moments, is_time_of_day
 _KNOWN = {
     "user": """user user_id uid users customer customer_id cust_id cust_code customer_code client client_id
         visitor visitor_id member member_id account account_id person person_id reviewer reviewer_id
-        review_user_id viewer viewer_id profile profile_id buyer buyer_id shopper listener reader player_id
+        reviewers review_user_id viewer viewer_id profile profile_id buyer buyer_id shopper listener reader player_id
         steam_id household_key household student_id learner_id subscriber_id student learner subscriber patron
         patron_id guest_id athlete_id athlete respondent respondent_id participant participant_id rater rater_id
         donor_id card_id playlist_id login user_token distinct_id user_pseudo_id anonymous_id user_name
@@ -26,6 +26,7 @@ _KNOWN = {
         poi poi_id location_id listing listing_id hotel hotel_id beer beer_id beer_beer_id wine_id news news_id
         video video_id course course_id app app_id goods_id goods bookmark_id subject subject_id aid gmap_id
         restaurant_id sku_id offer_id coupon_id ad_id post_id media_id page_id object_id podcast_id subreddit
+        product_sku item_sku variant_sku restaurant hotel venue recipe course
         podcast question_id problem_id exercise_id repo_name spotify_track_uri lineitem_sku asin_isbn item_name
         product_name item_title product_title movie_title book_title song_name track_name lineitem_name
         beer_name restaurant_name hotel_name venue_name place_name business_name show_name episode_name
@@ -35,7 +36,7 @@ _KNOWN = {
         count cnt weight quantity qty r_ui r""",
     "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time
         rated_at created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date
-        invoice_date order_date purchase_date transaction_date transaction_dt date_added t_dat year_month day
+        dt invoice_date order_date purchase_date transaction_date transaction_dt date_added t_dat year_month day
         week month quarter t""",
     "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type
         action action_type interaction interaction_type event_name reaction""",
@@ -83,7 +84,8 @@ _WORDS = {
     "user": """user customer client visitor member account person reviewer viewer profile buyer""",
     "item": """item movie film product asin isbn book song track artist article game joke anime video""",
     "rating": """rating ratings score scores stars star overall plays playcount""",
-    "time": """timestamp time date datetime created updated modified stamp tstamp dat day when ts at""",
+    "time": """timestamp time date datetime created updated modified stamp tstamp dat day when ts at utc uts epoch
+        unix""",
     "behaviour": "",
 }
 _STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
@@ -92,12 +94,15 @@ _TAKEN = """click clicked is_click is_clicked clk click_label converted conversi
     is_liked is_like like recommended is_recommended recommend voted_up thumbs_up label target"""
 OUTCOMES = tuple(_TAKEN.split())
 """Names of an outcome column (0: only shown, 1: taken), the broadest first."""
-_FACTS = """age gender sex city state country region zip location lat lon latitude longitude segment type agent group
+_FACTS = """age gender sex nationality occupation profession job income education birth birthday address postcode
+    zipcode city state country region zip location lat lon latitude longitude segment type agent group
     category categories genre genres price cost brand year count counts number num total average avg mean max min std
     helpful compliment vote votes sentiment critic imdb meta predicted text description summary image link status level
     language color size weight url tag tags"""
 _ABOUT = frozenset(_FACTS.split())
 """Words that mark a column as an attribute of a user, an item or a rating, not as one of these."""
+_OF_A_ROW = _STEMS["rating"] | _STEMS["time"] | frozenset(("review", "reviews", "rank", "ranking", "ratio", "share"))
+"""Words that mark a column as what a row says, not as who or what it is of."""
 _OF_THE_ROW = re.compile(r"review|session|order|transaction|invoice|basket|row|event|index|categor|tag|genre|brand")
 _HAPPENS = "event order purchase visit view click check start buy sale post review rating"
 _BEFORE = frozenset(_HAPPENS.split())
@@ -131,8 +136,10 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
     exact = [plain[plain_name(synonym)] for synonym in SYNONYMS[role] if plain_name(synonym) in plain]
     if role == "time":
         exact = [name for name in exact if not is_time_of_day(sample[name]) and not _of_the_month(name, sample[name])]
+        exact = [name for name in exact if not _is_empty(sample[name])]
         exact.sort(key=lambda name: not holds_moments(sample[name]))
     if role == "rating":
+        exact = [name for name in exact if not _is_empty(sample[name])]
         exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
     if role in ("user", "item"):
         # The number of a review, say, comes after what comes again.
@@ -142,6 +149,8 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
     if exact:
         return exact[0]
     alike = [n for n in names if _STEMS[role] & set(words_of(own[n])) and not _ABOUT & set(words_of(own[n]))]
+    if role in ("user", "item"):  # user_score is a score, and user_reviews are many
+        alike = [n for n in alike if not _OF_A_ROW & set(words_of(own[n]))]
     if role == "time":
         alike = [name for name in alike if holds_moments(sample[name])]
     elif role == "rating":
@@ -243,6 +252,11 @@ def _other_ids(names: Sequence[str]) -> bool:
         re.search(r"(?:[_\W]|^)(id|ID|Id)$|[a-z](Id|ID)$", name) and not _OF_THE_ROW.search(name.lower())
         for name in names
     )
+
+
+def says_attribute(name: str) -> bool:
+    """Return whether a name is that of an attribute of a user, an item or a rating."""
+    return bool(_ABOUT & set(words_of(name)))
 
 
 def never_again(values: pl.Series) -> bool:

@@ -11,8 +11,9 @@ import polars as pl
 from cofactor.data.columns.by_contents import find_by_contents
 from cofactor.data.columns.by_names import find_by_names
 from cofactor.data.columns.contents import is_behaviour
-from cofactor.data.columns.facts import may_be_a_value
+from cofactor.data.columns.facts import may_be_a_value, may_be_ids
 from cofactor.data.columns.given import ROLES, Found, Wanted, given_columns, listed, named, taken_by_place
+from cofactor.data.columns.names import is_weak, never_again
 from cofactor.data.columns.values import is_duration
 from cofactor.data.tables import Table
 from cofactor.errors import DataError
@@ -104,7 +105,7 @@ def _complete(table: Table, found: Found) -> None:
     plain = [name for name in free if name.lower() == "id" and table.sample[name].is_duplicated().any()]
     if missing == ["item"] and len(plain) == 1:  # ids that repeat are not row ids
         found.columns["item"] = plain[0]
-    elif len(missing) == 1 and len(free) == 1 and not table.sample[free[0]].dtype.is_float():
+    elif len(missing) == 1 and len(free) == 1 and may_be_ids(table.sample[free[0]], missing[0]):
         found.columns[missing[0]] = free[0]
     elif missing and len(table.names) == 1 and table.parsed_at_once:
         begins = f", {table.names[0]!r}" if table.headed else f" (it begins with {str(table.sample.item(0, 0))[:40]!r})"
@@ -136,16 +137,29 @@ def refuse_a_list_of_things(table: Table, found: Roles) -> None:
     user, item = found.columns["user"], found.columns["item"]
     users, items = table.sample[user], table.sample[item]
     rows = len(users)
-    if rows < 10 or table.headed or not table.parsed_at_once:
+    if table.headed:
+        _refuse_named_things(table, user, item)
+        return
+    if rows < 10 or not table.parsed_at_once:
         return
     once = users.n_unique() == rows
     numbered = "is a number of the row" in (found.note or "")
     pairs = pl.DataFrame([users, items]).n_unique()
     if (once and items.n_unique() == rows) or (
-        numbered and (once or (2 * pairs < rows and "time" not in found.columns))
+        numbered and (once or never_again(items) or (2 * pairs < rows and "time" not in found.columns))
     ):
         raise DataError(
             f"the rows of {table.label} seem to describe users or items, not ratings of items by users: columns"
             f" {table.names.index(user)} and {table.names.index(item)} would be the user and the item; if they are,"
             " name them by position with user=... and item=... (on the command line --user, --item)"
+        )
+
+
+def _refuse_named_things(table: Table, user: str, item: str) -> None:
+    """Raise DataError if each user occurs once, and the item is the column of names or titles beside an id."""
+    if is_weak(item) and never_again(table.sample[user]):
+        raise DataError(
+            f"each user of {table.label} (column {user!r}) has one row, with a {item!r}: it seems to describe users,"
+            f" not what they chose; if {item!r} is the item, name both columns with user=... and item=... (on the"
+            " command line --user, --item)"
         )

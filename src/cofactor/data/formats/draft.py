@@ -8,7 +8,7 @@ from typing import Any
 
 from cofactor.data.formats import around_rows, layout
 from cofactor.data.formats.binary import refuse_binary
-from cofactor.data.formats.encodings import LATIN, is_utf8, of_wide_letters, recode
+from cofactor.data.formats.encodings import guessed, is_utf8, of_wide_letters, recode
 from cofactor.data.formats.layout import BLANKS
 from cofactor.data.tables import SAMPLE_ROWS
 from cofactor.errors import DataError
@@ -46,8 +46,10 @@ class Draft:
         refuse_binary(self.head[: 1 << 16], self.label, encoding)
         first_line = re.match(rb"[^\r\n]*", self.head)
         if encoding is None and first_line and not is_utf8(first_line[0]):  # names of columns that are not UTF-8
-            encoding = "latin-1"
-            self.notes.append(LATIN)
+            text, note = guessed(self.whole())
+            self.rewrite(text)
+            self.notes.append(note)
+            return None
         if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):
             self.rewrite(recode(self.whole(), encoding, self.label))
         return encoding

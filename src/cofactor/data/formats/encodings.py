@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from cofactor.errors import DataError
 
-LATIN = "encoding: not UTF-8, read as latin-1 (set another with encoding=..., on the command line --encoding)"
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -29,6 +30,28 @@ def is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def guessed(data: bytes) -> tuple[bytes, str]:
+    """Convert a text that is not UTF-8 to UTF-8, and return a note on how it was read.
+
+    Where most letters beyond ASCII are UTF-8, damaged ones are replaced by a mark. Otherwise the text is in cp1252,
+    which Windows writes, if all its bytes are characters there and some are none of latin-1; else in latin-1.
+    """
+    repaired = data.decode("utf-8", "replace")
+    damaged = repaired.count(_DAMAGED)
+    if len(data) - len(repaired) > 20 * damaged:  # a letter beyond ASCII takes two bytes or more
+        note = (
+            f"encoding: UTF-8, but {damaged:,} damaged character{'s are' if damaged > 1 else ' is'} read as {_DAMAGED}"
+        )
+        return repaired.encode(), f"{note}; encoding=... (on the command line --encoding) sets another"
+    windows = re.search(rb"[\x80-\x9f]", data) is not None and re.search(rb"[\x81\x8d\x8f\x90\x9d]", data) is None
+    name = "cp1252" if windows else "latin-1"
+    note = f"encoding: not UTF-8, read as {name} (set another with encoding=..., on the command line --encoding)"
+    return data.decode(name).encode("utf-8"), note
+
+
+_DAMAGED = "\N{REPLACEMENT CHARACTER}"
 
 
 def recode(data: bytes, encoding: str, label: str) -> bytes:

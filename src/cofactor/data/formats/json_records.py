@@ -149,7 +149,7 @@ def _lines(text: bytes, label: str) -> pl.DataFrame | None:
             row = json.loads(line)
         except ValueError as error:
             if number == 1 and not _is_python(line):
-                return None
+                return None  # an object over several lines, or several on one
             raise _not_json(line, number, label, error) from None
         if not isinstance(row, dict):
             raise DataError(f"line {number} of {label} is not a JSON object; write one object per line")
@@ -162,6 +162,8 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
     try:
         found = json.loads(text)
     except ValueError as error:
+        if (several := _one_after_another(text)) is not None:
+            return _frame(several, label)
         raise _not_json(text[:200], getattr(error, "lineno", 1), label, error) from None
     if isinstance(found, dict) and found and isinstance(found.get("data"), list):  # orient="split" and "table"
         names = found.get("columns")
@@ -180,6 +182,8 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
             if all(isinstance(value, (int, float)) and not isinstance(value, bool) for _, _, value in of):
                 frame = pl.DataFrame(of, schema=["user", "item", "rating"], orient="row")
                 return frame.with_columns(_whole_numbers(frame["user"]), _whole_numbers(frame["item"]))
+        if (listed := _lists_by_user(found)) is not None:
+            return listed
         if len(columns) > 1 and all(isinstance(v, list) and len(v) == len(columns[0]) for v in columns):
             return _frame([dict(zip(found, row)) for row in zip(*columns)], label)
         raise DataError(
@@ -191,6 +195,42 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
     if not found or not all(isinstance(row, dict) for row in found):
         raise DataError(f"{label} is a JSON array of other values than objects; give objects with a user and an item")
     return _frame(found, label)
+
+
+def _one_after_another(text: bytes) -> list[dict[str, Any]] | None:
+    """Return objects that follow each other without commas, over several lines each or all on one; None if the text
+    holds something else."""
+    decoder, rest, at = json.JSONDecoder(), text.decode("utf-8", "replace"), 0
+    rows = []
+    while at < len(rest):
+        try:
+            row, at = decoder.raw_decode(rest, at)
+        except ValueError:
+            return None
+        if not isinstance(row, dict):
+            return None
+        rows.append(row)
+        while at < len(rest) and rest[at] in " \t\r\n,":
+            at += 1
+    return rows
+
+
+def _lists_by_user(found: dict[str, Any]) -> pl.DataFrame | None:
+    """Return a row for each item of an object such as ``{user: [item, item]}`` or ``{user: [[item, value]]}``; None if
+    it is another, or some key is the name of a column."""
+    if len(found) < 3 or not all(isinstance(items, list) for items in found.values()) or _are_names(found):
+        return None
+    rows = [(who, *(item if isinstance(item, list) else [item])) for who, items in found.items() for item in items]
+    if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) > 3:
+        return None
+    if not all(isinstance(row[1], (str, int)) and isinstance(row[-1], (str, int, float)) for row in rows):
+        return None
+    names = ["user", "item", "rating"][: len(rows[0])]
+    try:
+        frame = pl.DataFrame(rows, schema=names, orient="row", strict=True, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError):
+        return None
+    return frame.with_columns(_whole_numbers(frame["user"]))
 
 
 def _lists_of_records(found: dict[str, Any]) -> list[list[dict[str, Any]]]:
@@ -215,6 +255,11 @@ def is_records(found: dict[Any, Any]) -> bool:
 def _names(record: dict[str, Any]) -> bool:
     """Return whether some keys are column names, or count rows as in pandas' tables."""
     return any(is_known_name(key) for key in record) or list(record) == [str(at) for at in range(len(record))]
+
+
+def _are_names(keys: dict[str, Any]) -> bool:
+    """Return whether keys may be the names of columns: some usual name, or the numbers of a few."""
+    return any(map(is_known_name, keys)) or (len(keys) <= 6 and list(keys) == [str(at) for at in range(len(keys))])
 
 
 def _frame(rows: list[dict[str, Any]], label: str) -> pl.DataFrame:

@@ -189,8 +189,9 @@ def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] =
             return True, False
     known = sum(is_known_name(c) for c in first)
     if known >= 2 or (known and not any(is_number(c) or _DATE.match(c) for c in first)):
-        recurring = any(c in column for c, column in zip(first, columns))
-        if not recurring:
+        others = [[row[at].strip() for row in rest if at < len(row) and row != rows[0]] for at in range(len(first))]
+        recurring = any(c in column for c, column in zip(first, others if known >= 2 else columns))
+        if not recurring:  # except in whole lines of names, as in files that were put together
             return True, True
     if any(is_number(c) or _DATE.match(c) for c in first):
         return False, False
@@ -242,6 +243,11 @@ def grouped_columns(rows: Sequence[Sequence[str]], names: Sequence[str]) -> list
 
 def refuse_named_fields(rows: Sequence[Sequence[str]], label: str) -> None:
     """DataError where the fields are written ``user=5`` or ``user:5``, with the same names in each row."""
+    if len(rows) > 2 and all(len(row) > 2 and all(_FEATURE.match(cell) for cell in row[1:]) for row in rows[:50]):
+        raise DataError(
+            f"the fields of {label} are features with their values ({rows[0][1]!r}, {rows[0][2]!r}), which do not tell"
+            " users from items; write a table of user, item and rating"
+        )
     rows = [row[1:] if len(row) > 2 and all(other[:1] == rows[0][:1] for other in rows) else row for row in rows[:50]]
     for mark, least in (("=", 2), (":", 3)):
         keys = [[cell.partition(mark)[0].strip() for cell in row if mark in cell] for row in rows[:50]]
@@ -251,6 +257,10 @@ def refuse_named_fields(rows: Sequence[Sequence[str]], label: str) -> None:
                 f"the fields of {label} are written name{mark}value ({rows[0][0]!r}); write the names in the first"
                 " line, and the values alone below"
             )
+
+
+_FEATURE = re.compile(r"(?:qid|\d+):[-+]?\d[\d.eE+-]*$")
+"""A feature of libsvm, or the query of a list that is ranked."""
 
 
 def in_brackets(lines: Sequence[str]) -> bool:

@@ -246,6 +246,11 @@ def _lists(lines: pl.Series, label: str) -> Table:
     if (first == items.list.len()).fill_null(False).all():
         first = pl.Series(range(len(lines)), dtype=pl.Int64)
         said = "each line: the number of a user's items, then the items; users are numbered by line, from 0"
+    elif len(first) >= 10 and first.n_unique() < 0.9 * len(first):
+        raise DataError(
+            f"the lines of {label} are lists of numbers of which many begin alike, like baskets: they tell no user;"
+            " write one line for each user and item"
+        )
     frame = pl.DataFrame({"user": first, "item": items}).filter(pl.col("item").list.len() > 0)
     frame = frame.explode("item")
     if frame.null_count().sum_horizontal()[0]:

@@ -13,7 +13,7 @@ import polars as pl
 import polars.exceptions
 
 from cofactor.data.formats import layout
-from cofactor.data.formats.encodings import LATIN, recode
+from cofactor.data.formats.encodings import guessed, recode
 from cofactor.data.ids import leading_zeros
 from cofactor.data.tables import SAMPLE_ROWS, in_words, readable
 from cofactor.errors import DataError
@@ -31,7 +31,7 @@ class ParsedText:
     """The name of each column here -> its name in polars, in order."""
     notes: list[str]
     encoding: str | None = None
-    """The encoding as given; None: UTF-8, or else latin-1."""
+    """The encoding as given; None: UTF-8, or else a guess."""
     grouped: Sequence[str] = ()
     """Columns of numbers with points between thousands."""
 
@@ -42,9 +42,12 @@ class ParsedText:
             if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
                 raise DataError(f"{self.label} cannot be read as a table: {in_words(error)}") from None
         data = self.data if self.data is not None else self.path.read_bytes()  # type: ignore[union-attr]
-        data = recode(data, self.encoding or "latin-1", self.label)
-        if LATIN not in self.notes:
-            self.notes.append(LATIN)
+        if self.encoding is not None:
+            data = recode(data, self.encoding, self.label)
+        else:
+            data, note = guessed(data)
+            if note not in self.notes:
+                self.notes.append(note)
         with readable(self.label):
             return self._zeros_kept(data, columns, ids)
 

@@ -53,12 +53,15 @@ def coded_column(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[I
                 notes[-1] += f"; {len(ids) - len(tidied):,} equal others without these"
             ids, codes = tidied, places[codes]
     if ids.values.dtype == pl.String and len(ids) <= _LOOKED_AT:
-        same = len(ids) - ids.values.str.to_lowercase().n_unique()
-        if same:
-            notes.append(
-                f"{same:,} {kind} ids differ from others only in case; fold_ids=True (on the command line --fold-ids)"
-                " merges them"
-            )
+        case = len(ids) - ids.values.str.to_lowercase().n_unique()
+        wide = int(ids.values.str.len_bytes().sum()) != int(ids.values.str.len_chars().sum())
+        form = len(ids) - ids.values.str.normalize("NFKC").n_unique() if wide else 0
+        for same, what in ((case, "case"), (form, "the Unicode form of their letters")):
+            if same:
+                notes.append(
+                    f"{same:,} {kind} ids differ from others only in {what}; fold_ids=True (on the command line"
+                    " --fold-ids) merges them"
+                )
     return ids, codes, notes
 
 

@@ -12,7 +12,7 @@ import polars.exceptions
 from cofactor.data.columns.names import column_of, is_usual, is_weak
 from cofactor.data.columns.roles import Roles
 from cofactor.data.ids.leading_zeros import MARKED
-from cofactor.data.tables import Table, loaded
+from cofactor.data.tables import Table, flattened, loaded
 from cofactor.errors import DataError
 
 _IN_BRACKETS = r"^\s*(?:\[.*\]|\(.*\)|\{.*\})\s*$"
@@ -47,7 +47,7 @@ def unfold_records(table: Table, asked: Mapping[str, Any]) -> Table:
     fields = [field.name for field in frame.schema[inner].inner.fields]  # type: ignore[attr-defined]
     fresh = {name: name if name not in frame.columns else f"{inner}.{name}" for name in fields}
     rows = frame.filter(pl.col(inner).list.len() > 0).explode(inner)
-    objects = rows[inner].struct.unnest().rename(fresh)
+    objects = flattened(rows[inner].struct.unnest().rename(fresh))
     note = f"one row for each object in the lists of {inner!r}"
     return loaded(pl.concat([rows.drop(inner), objects], how="horizontal"), table.label, [*table.notes, note])
 
@@ -75,6 +75,12 @@ def unfold_items(table: Table, found: Roles) -> Table:
     sample = table.sample[item]
     for role in ("user", "item"):
         _refuse_objects(table, role, found.columns[role])
+    users = table.sample[found.columns["user"]]
+    if users.dtype == pl.String and users.str.contains(r"[,;|\]]").any() and _lists_of_text(users):
+        raise DataError(
+            f"column {users.name!r} of {table.label}, which would be the user, holds lists, such as {users[0][:60]!r};"
+            " write one row for each user and item"
+        )
     if not isinstance(sample.dtype, (pl.List, pl.Array)) and not _lists_of_text(sample):
         return table
     names = list(dict.fromkeys([*found.columns.values(), *([found.behaviour] if found.behaviour else [])]))
@@ -105,6 +111,36 @@ def unfold_items(table: Table, found: Roles) -> Table:
         )
     notes.append(f"column {where} holds lists of items: one row for each item, {len(frame):,} in all")
     return loaded(_typed(frame, item), table.label, notes, table.headed)
+
+
+def with_lists_beside(table: Table, found: Roles) -> Table:
+    """Expand lists of items together with the lists of values or times beside them that have no role yet, so that these
+    are found as columns are. The table is returned unchanged if there are none: lists of the same lengths, in all
+    rows."""
+    item = found.columns["item"]
+    if not isinstance(table.sample[item].dtype, pl.List):
+        return table
+    lengths = table.sample[item].list.len()
+    free = [name for name in table.names if name not in (*found.columns.values(), found.behaviour)]
+    beside = [
+        name
+        for name in free
+        if isinstance(dtype := table.sample[name].dtype, pl.List)
+        and not dtype.inner.is_nested()
+        and table.sample[name].list.len().equals(lengths)
+    ]
+    if not beside or not (lengths > 1).any():
+        return table
+    flat = [name for name in table.names if not isinstance(table.sample[name].dtype, pl.List)]
+    frame = table.load([*flat, item, *beside], [found.columns["user"]])
+    frame = frame.filter(pl.col(item).list.len() > 0)
+    try:
+        frame = frame.explode([item, *beside])
+    except polars.exceptions.PolarsError:
+        return table
+    note = f"column {item!r} holds lists of items: one row for each item, {len(frame):,} in all"
+    others = ", ".join(map(repr, beside))
+    return loaded(frame.select([*flat, item, *beside]), table.label, [*table.notes, f"{note}, with those of {others}"])
 
 
 def _refuse_objects(table: Table, role: str, name: str) -> None:

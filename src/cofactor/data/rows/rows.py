@@ -32,6 +32,11 @@ def with_roles(
     table = with_dates(lists.unfold_records(table, asked), asked)
     table, asked, gone = long_form(table, asked, is_wide, gone)
     found = roles.resolve(table, asked, behaviour)
+    if (beside := lists.with_lists_beside(table, found)) is not table:
+        ids = {role: found.columns[role] for role in ("user", "item")}
+        table, found = beside, roles.resolve(beside, asked, behaviour)
+        if ids.items() - found.columns.items():
+            found = roles.resolve(table, {**asked, **ids}, behaviour)
     unfolded = lists.unfold_items(table, found)
     if unfolded is table and asked["user"] is None and asked["item"] is None:
         roles.refuse_a_list_of_things(table, found)

@@ -38,7 +38,7 @@ _SINCE_OTHER_YEARS = (
 """Counts of tenths of a microsecond: range, the seconds before 1970 at which they start, and their name."""
 
 
-_YEAR_1995, _YEAR_2100 = 788_918_400, 4_102_444_800
+_YEAR_1900, _YEAR_1995, _YEAR_2100 = -2_208_988_800, 788_918_400, 4_102_444_800
 
 
 def to_seconds(
@@ -135,7 +135,7 @@ def from_integers(
     if divisor == 1:
         if low >= 1_011_900 and high <= 31_122_100 and (years_last := _digits_year_last(numbers, name, dates)):
             return years_last
-        if low >= 0 and high < ORDER_LIMIT:
+        if low > -ORDER_LIMIT and high < ORDER_LIMIT:
             return numbers, f"times of column {name!r} {AN_ORDER}, by their size"
         return numbers, None
     _one_unit(numbers, divisor, unit, name)
@@ -168,7 +168,7 @@ def _from_floats(numbers: Array, name: str, in_order: bool, dates: str | None) -
         _one_unit(numbers, divisor, unit, name)
     elif low >= 0 and high < 10_000 and not in_order:  # many fractions of a small number: an order would be lost
         raise DataError(
-            f"the times of column {name!r} are fractions from {low:g} to {high:g}in an unknown unit; give seconds,"
+            f"the times of column {name!r} are fractions from {low:g} to {high:g} in an unknown unit; give seconds,"
             " dates or date-times, or time=False"
         )
     seconds = np.floor(numbers / divisor).astype(np.int64)
@@ -241,11 +241,13 @@ def far_times(times: Array, limits: tuple[int, int] | None = None) -> str | None
     if len(times) < 10:
         return None
     low, high = limits or extent(times)
-    if low > time.time() + 366 * DAY or (ORDER_LIMIT < low <= high < _YEAR_1995 and (times % DAY != 0).any()):
+    late, early = low > time.time() + 366 * DAY, high < _YEAR_1900
+    if late or early or (ORDER_LIMIT < low <= high < _YEAR_1995 and (times % DAY != 0).any()):
         first, last = (np.datetime64(at, "s").astype("datetime64[D]") for at in (low, high))
+        calendar = ", or dates of another calendar (2020 is 2563 in Thailand, 1399 in Iran)" if late or early else ""
         return (
             f"all times lie between {first} and {last}, which is unlikely: they may be seconds since another year than"
-            " 1970 (1904 and 2001 on Apple's systems); dates can be given in place of them"
+            f" 1970 (1904 and 2001 on Apple's systems){calendar}; dates of the usual one can be given in place of them"
         )
     if (low > DAY and high <= _YEAR_2100) or is_order(times):
         return None
@@ -278,8 +280,8 @@ def _unit(lowest: Any, highest: Any, name: str) -> tuple[int, str]:
 
 
 def is_order(times: Array) -> bool:
-    """Return whether these numbers only give the order of the rows: none is negative or a time after 1973."""
-    return bool(len(times)) and int(times.min()) >= 0 and int(times.max()) < ORDER_LIMIT
+    """Return whether these numbers only give the order of the rows: none is a time before 1967 or after 1973."""
+    return bool(len(times)) and int(times.min()) > -ORDER_LIMIT and int(times.max()) < ORDER_LIMIT
 
 
 def moment(value: object, *, in_order: bool = False) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from cofactor.data.times.month_names import with_english_months
 from cofactor.errors import ConfigError, DataError
 
 _FORMATS = (
@@ -23,6 +24,7 @@ _FORMATS = (
     "%Y/%m/%d",
     "%Y/%m/%d %H:%M:%S%.f",
     "%Y/%m/%d %H:%M",
+    "%Y/%m/%dT%H:%M:%S%.f",
     "%Y.%m.%d",
     "%Y.%m.%d %H:%M:%S%.f",
     "%Y%m%dT%H%M%S",
@@ -61,6 +63,9 @@ _FORMATS = (
     "%a %b %d %H:%M:%S %Y",
     "%a, %d %b %Y %H:%M:%S %z",
     "%a, %d %b %Y %H:%M:%S",
+    "%A, %d-%b-%y %H:%M:%S",
+    "%a %b %d %Y %H:%M:%S %z",
+    "%a %b %d %Y %H:%M:%S",
     "%d/%b/%Y:%H:%M:%S %z",
     "%d/%b/%Y",
     "%d%b%Y",
@@ -121,6 +126,19 @@ def is_time(values: pl.Series) -> bool:
         return True
     except DataError:
         return False
+
+
+def seems_time(values: pl.Series) -> bool:
+    """Return whether most texts of a column hold a date or a time of day in some form, which may be none that can be
+    read."""
+    present = values.drop_nulls().head(200)
+    return values.dtype == pl.String and len(present) > 0 and float(present.str.contains(_DATED).mean() or 0) > 0.8  # type: ignore[arg-type]
+
+
+_DATED = (
+    r"(?i)\b(?:19|20)\d\d(?:[-/.]|, ?)\d\d?(?:[-/.]|, ?)\d\d?\b"
+    r"|\b\d\d?[-/. ](?:\d\d?|[a-z]{3,9})[-/., ]+(?:19|20)\d\d\b|\d:[0-5]\d:[0-5]\d"
+)
 
 
 def by_form(values: pl.Series, name: str, form: str) -> pl.Series:
@@ -192,6 +210,10 @@ _MONTH = r"(?i)^((?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)[\s,-
 """May 2015."""
 
 
+_MILLISECONDS = r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$"
+"""A time as .NET writes it in JSON."""
+
+
 def _present(values: pl.Series) -> pl.Series:
     """Return text without blanks around it, null where it means a missing value."""
     text = values.str.strip_chars()
@@ -209,9 +231,13 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         numbers = text.cast(dtype, strict=False)
         if numbers.null_count() == text.null_count():
             return numbers, None
+    if present.head(50).str.contains(_MILLISECONDS).all() and present.str.contains(_MILLISECONDS).all():
+        return text.str.extract(_MILLISECONDS, 1).cast(pl.Int64), None
+    text = with_english_months(text)
     for quarter, month in zip("1234", ("01", "04", "07", "10"), strict=True):
         text = text.str.replace(rf"^(\d{{4}})[- ]?[Qq]{quarter}$", f"$1-{month}-01")
         text = text.str.replace(rf"^[Qq]{quarter}[- /]?(\d{{4}})$", f"$1-{month}-01")
+    text = text.str.replace(r"\s+\([A-Z][\w ]+\)$", "").str.replace(r" m=[+-]\d+\.\d+$", "")
     text = (
         _offsets(text)
         .str.replace(r"^(\d{4}-\d{2})$", "$1-01")
@@ -226,7 +252,8 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         .str.replace(r"(\d)Z$", "$1+00:00")
         .str.replace(r"^\((.*)\)$", "$1")
         .str.replace(r"(?i)\b([ap])\.\s?m\.$", "${1}m")
-        .str.replace(r"^(\d{4})(?:\.|年) ?(\d{1,2})(?:\.|月) ?(\d{1,2})(?:\.|日)$", "$1-$2-$3")
+        .str.replace(r"^(\d{4})(?:\.|年) ?(\d{1,2})(?:\.|月) ?(\d{1,2})(?:\.|日)( \d.*)?$", "$1-$2-$3$4")
+        .str.replace(r"(:\d{2}),(\d{1,9})$", "$1.$2")
     )
     present = text.drop_nulls()
     written = _written(text, present, name, dates)
