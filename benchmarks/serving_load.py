@@ -117,7 +117,10 @@ def measured(bundle: Path, data: Any, asked: argparse.Namespace, workers: int) -
     users, items = data.user_ids.values.to_list(), data.item_ids.values.to_list()
     with tempfile.TemporaryDirectory() as state:
         command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", "0", "--no-watch"]
-        command += ["--workers", str(workers), "--state", f"{state}/state"]
+        where = ["--state", f"{state}/state"]
+        if asked.database is not None:
+            where = ["--state", asked.database, "--versions", f"{state}/versions"]
+        command += ["--workers", str(workers), *where]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             ports = (re.search(r"at http://.*?:(\d+)", line) for line in server.stdout)
@@ -165,6 +168,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, nargs="*", default=[])
     parser.add_argument("--model", type=Path)
     parser.add_argument("--data", default="ml-1m")
+    parser.add_argument("--database", help="a new PostgreSQL database for the state (default: SQLite)")
     asked = parser.parse_args()
     data = cf.load_dataset(asked.data)
     with tempfile.TemporaryDirectory() as folder:

@@ -50,8 +50,8 @@ def repair(where: Path) -> Repaired:
         return Repaired(found.events, 0, found.live, None)
     if not os.access(where, os.W_OK):
         raise ConfigError(f"{where} is read-only; repair a copy of it")
-    folder.take_lock()
     try:
+        folder.take_lock()
         lost = None
         if _whole(where) is None:
             folder.look(damaged=True)
