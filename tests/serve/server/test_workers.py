@@ -109,6 +109,30 @@ def test_a_user_is_forgotten_in_all_parts_of_the_events(where, monkeypatch):
     store.close()
 
 
+def test_a_copy_that_was_not_finished_is_no_state(bundle, tmp_path, where, monkeypatch):
+    live = opened(bundle, tmp_path / "source")
+    live.tell([Event(5, 101, 4.0, 7)])
+    live.close()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("cofactor.serve.maintenance.copies._copy_version", interrupted)
+        if isinstance(where, Path):  # as a kill leaves it
+            patched.setattr("cofactor.serve.maintenance.copies._discard", lambda place: None)
+        maintenance.copy(tmp_path / "source", where)
+    assert "not finished; make the copy again" in maintenance.check(where).wrong[0]
+    with pytest.raises(ConfigError, match="not finished"):
+        opened(bundle, where, versions=tmp_path / "copies")
+    assert maintenance.copy(tmp_path / "source", where).wrong == []
+    live = opened(bundle, where, versions=tmp_path / "copies")
+    assert live.store.events()[0] == [Event(5, 101, 4.0, 7)]
+    live.close()
+    with pytest.raises(ConfigError, match="already holds a state"):
+        maintenance.copy(tmp_path / "source", where)
+
+
 def test_a_state_of_the_third_format_is_read(where):
     store = Store(where)
     events = [Event(k % 5, k, 1.0, k) for k in range(50)]
