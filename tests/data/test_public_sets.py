@@ -481,3 +481,28 @@ def test_texts_that_are_not_quite_utf8(tmp_path: Path) -> None:
     assert any("UTF-8, but 1 damaged character is read" in note for note in data.notes)
     data = cf.read(put(tmp_path, text.replace("“", "").replace("”", "").encode("latin-1")))
     assert any("read as latin-1" in note for note in data.notes)
+
+
+def test_sums_by_month_and_marks_of_0_and_1_are_no_ratings(tmp_path: Path) -> None:
+    """A column a month is no item, unless that is said; and 0 beside 1 alone is asked for, however rare it is."""
+    months = "Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec"
+    path = put(
+        tmp_path, f"user,{months}\n" + things("", lambda k: f"u{k}," + ",".join(str(k % (3 + m)) for m in range(12)))
+    )
+    with pytest.raises(DataError, match=r"which column of .* is the item"):
+        cf.read(path)
+    assert cf.read(path, wide=True, missing=[]).n_items == 12
+    names = ",".join(f"item {at}" for at in range(8))
+    path = put(
+        tmp_path, f"user,{names}\n" + things("", lambda k: f"u{k}," + ",".join(str(int(k % 9 != m)) for m in range(8)))
+    )
+    with pytest.raises(DataError, match="are 0; set missing"):
+        cf.read(path)
+    assert cf.read(path, missing=[0]).kind == "events"
+
+
+def test_rows_that_were_deleted_are_said(tmp_path: Path) -> None:
+    said = notes_of(tmp_path, "user,item,rating,is_deleted", lambda u, i, v, t: f"{u},{i},{v},{t % 2}")
+    assert "'is_deleted' may say which rows were taken back" in said
+    said = notes_of(tmp_path, "user,item,rating,is_deleted", lambda u, i, v, t: f"{u},{i},{v},0")
+    assert "taken back" not in said

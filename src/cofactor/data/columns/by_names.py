@@ -10,7 +10,7 @@ from cofactor.data.columns.behaviours import says_no
 from cofactor.data.columns.contents import is_behaviour, is_clock, is_vote, says_what_happened
 from cofactor.data.columns.facts import finest_time, is_fact, varies
 from cofactor.data.columns.given import Found, Wanted, listed
-from cofactor.data.columns.names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times
+from cofactor.data.columns.names import column_of, is_usual, outcome_of, plain_name, unsure_ratings, unsure_times
 from cofactor.data.columns.values import as_numbers, is_duration
 from cofactor.data.kind import GRID, says_amount, says_count, says_grade
 from cofactor.data.tables import Table
@@ -95,6 +95,9 @@ def _taken_back(table: Table, found: Found, free: Sequence[str]) -> str | None:
 def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -> list[str]:
     """Return notes on columns that look like a rating or a time but were not given one of these open roles."""
     said = []
+    for name in free:
+        if plain_name(name).removeprefix("is") in _TAKEN_BACK and _some_hold(sample[name]):
+            said.append(f"{name!r} may say which rows were taken back; they are kept (drop them before reading)")
     unread = [name for name in free if _unreadable(sample, name)]
     if "rating" in roles and unread:
         text = sample[unread[0]].drop_nulls()[0]
@@ -121,6 +124,23 @@ def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -
         if role in roles and (several := unsure(sample, free)):
             said.append(f"no {what} used: {listed(several)} are equally likely; name one with {role}=...")
     return said
+
+
+_TAKEN_BACK = frozenset(
+    ("deleted", "removed", "cancelled", "canceled", "returned", "refunded", "void", "voided", "revoked")
+)
+
+
+def _some_hold(values: pl.Series) -> bool:
+    """Return whether a column is true or 1 in some rows, and false or 0 in others."""
+    if values.dtype == pl.String:
+        values = values.str.to_lowercase().replace(
+            {"true": "1", "false": "0", "yes": "1", "no": "0", "y": "1", "n": "0"}
+        )
+        values = values.cast(pl.Int64, strict=False)
+    if not (values.dtype == pl.Boolean or values.dtype.is_integer()) or values.null_count():
+        return False
+    return values.cast(pl.Int64).unique().sort().to_list() == [0, 1]
 
 
 def _says_no_in_words(values: pl.Series) -> bool:

@@ -42,9 +42,22 @@ def looks_wide(table: Table) -> bool:
                 " table with one row for each user and item, or set wide=True (--wide) if they are ratings"
             )
         return len(rest) >= 10
+    if sum(plain_name(name) in _PERIODS for name in rest) > 0.6 * len(rest):  # sums by month are no ratings
+        return False
     numbered = sum(name.strip().isdecimal() for name in rest) > 0.6 * len(rest)
     found = _distinct(body)
     return len(found) > 1 and (numbered or (len(found) <= GRID and _mixed(body)))
+
+
+_MONTHS = "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september"
+_DAYS = "october november december mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday"
+_PERIODS = frozenset(f"{_MONTHS} {_DAYS} q1 q2 q3 q4".split())
+
+
+def _says_yes_or_no(body: pl.DataFrame) -> bool:
+    """Return whether all values are 0 and 1."""
+    found = _distinct(body)
+    return len(found) == 2 and found[0] == 0 and found[1] == 1
 
 
 def _lists_of_ids(body: pl.DataFrame) -> bool:
@@ -124,7 +137,7 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     if gone:
         body = body.with_columns(pl.when(pl.all().is_in(gone)).then(None).otherwise(pl.all()).name.keep())
         notes.append(f"{', '.join(f'{v:g}' for v in gone)} means no rating")
-    elif missing is None and (zeros := float((_flat(body) == 0).mean())) > 0.5:
+    elif missing is None and ((zeros := float((_flat(body) == 0).mean())) > 0.5 or (zeros and _says_yes_or_no(body))):
         raise DataError(
             f"{table.label} is a wide table of which {zeros:.0%} are 0; set missing=[0] (--missing 0) if 0 means no"
             " rating, or missing=[] if it is one"
