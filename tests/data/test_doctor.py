@@ -211,7 +211,7 @@ def test_features_of_a_frame_lists_and_bins(described: Interactions) -> None:
 
 
 def test_shares_never_call_a_few_none() -> None:
-    from cofactor.data.doctor.checks import percent
+    from cofactor.data.doctor.findings import percent
 
     said = [percent(x) for x in (0.0, 0.0007, 0.0012, 0.03, 0.25, 0.997, 1.0)]
     assert said == ["0 %", "< 0.1 %", "0.1 %", "3.0 %", "25 %", "> 99 %", "100 %"]

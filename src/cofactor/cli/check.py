@@ -21,8 +21,8 @@ from cofactor.cli.reading_flags import (
 )
 from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
-from cofactor.data.doctor.checks import percent
 from cofactor.data.doctor.doctor import Report
+from cofactor.data.doctor.findings import percent
 from cofactor.errors import DataError
 from cofactor.fitting.check import check
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.doctor.checks import percent
+from cofactor.data.doctor.findings import percent
 from cofactor.errors import DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import held_out_rows

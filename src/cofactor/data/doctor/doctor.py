@@ -14,8 +14,12 @@ from cofactor._frames import frames_out
 from cofactor.data.arrays import Array
 from cofactor.data.columns import behaviours, roles
 from cofactor.data.columns import values as of_values
-from cofactor.data.doctor import checks as doctor_checks
-from cofactor.data.doctor.checks import Finding, Severity
+from cofactor.data.doctor.columns import blank, missing_values, mixed_types, unreadable_ratings
+from cofactor.data.doctor.findings import Finding, Severity
+from cofactor.data.doctor.ids import look_alikes, same_titles, singletons
+from cofactor.data.doctor.leaks import leaks
+from cofactor.data.doctor.times import bots, odd_times
+from cofactor.data.doctor.values import constant_users, duplicates, no_rating, returns, scale
 from cofactor.data.features.side_tables import align
 from cofactor.data.formats.open import open_table
 from cofactor.data.ids.factorize import factorize
@@ -127,22 +131,22 @@ def check(
         data, notes, found, rows = _read_kindly(source, options)
     if len(data):
         for examine in (
-            doctor_checks.duplicates,
-            doctor_checks.no_rating,
-            doctor_checks.scale,
-            doctor_checks.returns,
-            doctor_checks.constant_users,
-            doctor_checks.bots,
-            doctor_checks.singletons,
-            doctor_checks.times,
-            doctor_checks.same_titles,
+            duplicates,
+            no_rating,
+            scale,
+            returns,
+            constant_users,
+            bots,
+            singletons,
+            odd_times,
+            same_titles,
         ):
             found.extend(examine(data))
-        found.extend(doctor_checks.look_alikes(data.user_ids))
-        found.extend(doctor_checks.look_alikes(data.item_ids))
+        found.extend(look_alikes(data.user_ids))
+        found.extend(look_alikes(data.item_ids))
     if valid is not None:
         other = valid if isinstance(valid, Interactions) else read_alike(valid, data, **options)
-        found.extend(doctor_checks.leaks(data, other))
+        found.extend(leaks(data, other))
     found.sort(key=lambda f: _RANK[f.severity])
     costs = pl.DataFrame() if estimate is None else estimate(data)
     return Report(data.name, _summary(data, rows), tuple(found), k_cores(data), costs, notes)
@@ -197,15 +201,15 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
         notes.append(f"{int((~fine).sum()):,} rows whose rating means none left out")
     for role in ("user", "item", "rating"):
         if role in series:
-            absent = list(doctor_checks.missing(series[role], role, fine))
+            absent = list(missing_values(series[role], role, fine))
             if options.get("missing_ids") == "drop" and role != "rating":
                 notes += [f"{one.count:,} of {rows:,} rows without a {role} left out" for one in absent]
             else:
                 found.extend(absent)
-            fine &= ~doctor_checks.blank(series[role], role)
+            fine &= ~blank(series[role], role)
     values = np.ones(rows, dtype=np.float32)
     if "rating" in series:
-        found.extend(doctor_checks.unreadable_ratings(series["rating"], fine))
+        found.extend(unreadable_ratings(series["rating"], fine))
         values = _numbers(series["rating"])
         fine &= np.isfinite(values)
     if "behaviour" in series:
@@ -259,7 +263,7 @@ def _load(table: Table, name: str, role: str, found: list[Finding]) -> pl.Series
         objects = table.objects(name)
         if objects is None:
             raise
-        found.extend(doctor_checks.mixed_types((v for v in objects if v is not None), name, role))
+        found.extend(mixed_types((v for v in objects if v is not None), name, role))
         return pl.Series(name, [None if v is None else str(v) for v in objects], dtype=pl.String)
 
 
