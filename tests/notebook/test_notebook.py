@@ -327,6 +327,58 @@ def test_rates_slices_and_fits_in_turn(dls):
         learn.fit(1, -1.0)
 
 
+class SeesBatches(nb.Callback):
+    def after_batch(self):
+        pass
+
+
+KINDS = [
+    pytest.param({}, [], id="kernel"),
+    pytest.param({"use_nn": True, "layers": [6]}, [], id="network"),
+    pytest.param({}, [SeesBatches], id="batches"),
+]
+
+
+@pytest.mark.parametrize(("given", "cbs"), KINDS)
+def test_a_rate_of_zero_moves_nothing(dls, given, cbs):
+    learn = nb.collab_learner(dls, y_range=(0, 5.5), verbose=False, seed=1, **given)
+    before = [p.clone() for p in learn.model.parameters()]
+    learn.fit(1, 0.0, cbs=[c() for c in cbs])
+    learn.fit_one_cycle(1, 0, cbs=[c() for c in cbs])
+    assert all(torch.equal(a, b) for a, b in zip(before, learn.model.parameters()))
+    assert len(learn.recorder.values) == 1
+    with pytest.raises(ConfigError, match=r"the learning rate is -0\.1; it must be 0 or more"):
+        learn.fit(1, -0.1)
+
+
+def diverging(dls, given):
+    learn = nb.collab_learner(dls, verbose=False, seed=1, **given)
+    with torch.no_grad():
+        next(learn.model.parameters()).fill_(1e20)
+    return learn
+
+
+@pytest.mark.parametrize(("given", "cbs"), KINDS)
+def test_a_fit_that_diverges_is_told_once_and_is_in_the_table(dls, given, cbs):
+    learn = diverging(dls, given)
+    with pytest.warns(UserWarning, match="training diverged in epoch 0: the loss is .*; use a lower") as told:
+        learn.fit(2, 1e3, cbs=[c() for c in cbs])
+    assert len(told) == 1
+    assert [np.isfinite(row[0]) for row in learn.recorder.values] == [False, False]
+    with pytest.raises(ConfigError, match=r"not finite numbers .*: training diverged; train again"):
+        learn.recommender()
+
+
+@pytest.mark.parametrize(("given", "cbs"), KINDS)
+def test_terminate_on_nan_ends_a_fit_that_diverges_without_a_row(dls, given, cbs):
+    learn = diverging(dls, given)
+    learn.fit(2, 1e3, cbs=[nb.TerminateOnNaNCallback(), *(c() for c in cbs)])
+    assert len(learn.recorder.values) == 0
+    calm = nb.collab_learner(dls, verbose=False, seed=1, cbs=nb.TerminateOnNaNCallback(), **given)
+    calm.fit(2, 1e-3, cbs=[c() for c in cbs])
+    assert len(calm.recorder.values) == 2
+
+
 def test_lr_find_gives_a_rate_and_puts_weights_back(dls):
     for learn in (dot_learner(dls), module_learner(dls)):
         before = [p.detach().clone() for p in learn.model.parameters()]

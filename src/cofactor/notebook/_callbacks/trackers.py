@@ -182,11 +182,12 @@ class ReduceLROnPlateau(TrackerCallback):
 
 
 class TerminateOnNaNCallback(Callback):
-    """Stops at a loss that is not a finite number. (Training stops there with an error in any case.)"""
+    """Ends the fit at a loss that is not a finite number: before that epoch's row, and where callbacks see batches, at
+    that batch."""
 
     order = -9
 
-    def after_epoch(self) -> None:
-        losses = self.learn.recorder.losses
-        if losses and not math.isfinite(float(losses[-1])):
+    def at_loss(self, loss: float) -> None:
+        """End the fit unless the loss is a finite number. The loop calls it: with every batch, or once an epoch."""
+        if not math.isfinite(loss):
             raise CancelFitException

@@ -28,6 +28,12 @@ def recommender(learn: Any) -> Recommender:
     dls = learn.dls
     if not isinstance(dls.train_ds, TabularPandas) or len(dls.train_ds.cat_names) != 2 or dls.train_ds.with_cont:
         raise ConfigError("a recommender needs loaders of a table with two columns of ids (user and item) and a rating")
+    lost = [name for name, p in learn.model.named_parameters() if not bool(torch.isfinite(p).all())]
+    if lost:
+        raise ConfigError(
+            f"weights of the module are not finite numbers ({', '.join(lost)}): training diverged; train again at a "
+            f"lower learning rate"
+        )
     data = with_ids(dls.train_ds, dls.classes)
     values = [
         [float(x) if isinstance(x, (int, float)) else float("nan") for x in row[:2]] for row in learn.recorder.values

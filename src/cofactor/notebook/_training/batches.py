@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from cofactor.notebook._callbacks.events import (
     CancelTrainException,
     CancelValidException,
 )
+from cofactor.notebook._callbacks.trackers import TerminateOnNaNCallback
 from cofactor.notebook._fastcore.values import noop
 from cofactor.notebook._keywords import part_of
 from cofactor.notebook._measures import losses_known
@@ -39,6 +39,7 @@ class Batches:
     """An epoch of a Learner, batch by batch."""
 
     dls: Any
+    cbs: Any
     opt: Any
     loss_func: Any
     _module: nn.Module
@@ -194,10 +195,9 @@ class Batches:
         if self._hyper is None:
             return
         self._losses.append(float(self.loss.detach().float().mean()) if isinstance(self.loss, Tensor) else 0.0)
-        if not math.isfinite(self._losses[-1]):
-            raise ConfigError(
-                f"training diverged in epoch {self.epoch}: the loss is {self._losses[-1]}; use a lower learning rate"
-            )
+        for c in self.cbs:
+            if isinstance(c, TerminateOnNaNCallback) and c.run:
+                c.at_loss(self._losses[-1])
 
 
 _GIVEN = {piece: getattr(Batches, piece) for piece in PIECES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from cofactor.notebook._callbacks.events import (
     CancelEpochException,
 )
 from cofactor.notebook._callbacks.recorder import Recorder
+from cofactor.notebook._callbacks.trackers import TerminateOnNaNCallback
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._training.jobs import Core
 
@@ -36,7 +38,7 @@ class Bridge(train.Callback):
     """Calls the notebook's callbacks from the core's loop."""
 
     def __init__(self, learn: Any, core: Core) -> None:
-        self.learn, self.core = learn, core
+        self.learn, self.core, self.said = learn, core, False
         self.inner = [c.inner for c in learn.cbs if isinstance(c, OfCore)]
 
     def before_fit(self, learn: Any) -> None:
@@ -66,6 +68,7 @@ class Bridge(train.Callback):
     def after_epoch(self, learn: Any) -> None:
         own = self.learn
         rec = own.recorder
+        self._watch(float(learn.recorder.values[-1][0]))
         if not own._skip:
             if self.core.kind == "events":
                 try:
@@ -97,6 +100,19 @@ class Bridge(train.Callback):
                 float(rec.values[-1][1]) if len(rec.values[-1]) > 1 and rec.values[-1][1] is not None else math.nan,
             ]
             c.after_epoch(learn)
+
+    def _watch(self, loss: float) -> None:
+        """Say that training diverged, once a fit, or end it if a callback is there for that."""
+        if not math.isfinite(loss):
+            for c in self.learn.cbs:
+                if isinstance(c, TerminateOnNaNCallback) and c.run:
+                    c.at_loss(loss)
+            if not self.said:
+                self.said = True
+                warnings.warn(
+                    f"training diverged in epoch {self.learn.epoch}: the loss is {loss}; use a lower learning rate",
+                    stacklevel=2,
+                )
 
     def _validate_events(self) -> None:
         own = self.learn

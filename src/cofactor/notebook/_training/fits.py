@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cofactor import train
 from cofactor._validate import check_int, check_number
+from cofactor.errors import ConfigError
 from cofactor.notebook._keywords import part_of
 from cofactor.notebook._training.lr_find import find
 from cofactor.notebook._training.schedules import valley
@@ -204,4 +205,9 @@ class Fits:
 
 
 def check_rates(epochs: int, lr: float, wd: float) -> None:
-    train.learner._check_rates(epochs, lr, wd)
+    """Raise ConfigError unless the number of epochs is a count, and rate and decay are 0 or more. (A rate of 0 moves
+    no weight: such a fit measures.)"""
+    check_int("epochs", epochs)
+    for name, value in (("the learning rate", lr), ("the weight decay", wd)):
+        if check_number(name, value) < 0:
+            raise ConfigError(f"{name} is {value}; it must be 0 or more")

@@ -92,11 +92,18 @@ class Stepped:
         return self.make()
 
 
+class Loop(train.Learner):
+    """The core's loop, which goes on after a loss that is not a finite number: the table shows it."""
+
+    def _refuse_divergence(self, loss: float, advice: str) -> None:
+        """Leave it to the callbacks."""
+
+
 def core_learner(rows: int, make: Callable[[], Any], seed: int, bs: int) -> train.Learner:
     """Return the core's Learner over a stepper of our own."""
     data: Any = Rows(rows)
     model: Any = Stepped(make)
-    return train.Learner(data, model, seed=seed, bs=bs, verbose=False)
+    return Loop(data, model, seed=seed, bs=bs, verbose=False)
 
 
 def same_job(was: Job, now: Job, state: Any) -> bool:

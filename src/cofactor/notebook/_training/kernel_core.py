@@ -27,7 +27,7 @@ from cofactor.notebook._loaders.loaders import DataLoaders
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._measures.losses_known import kernel_job
 from cofactor.notebook._modules.adam import Adam
-from cofactor.notebook._training.jobs import Job, still
+from cofactor.notebook._training.jobs import Job, Loop, still
 
 FORWARD = EmbeddingDotBias.forward
 """The original, since a notebook may patch it."""
@@ -146,7 +146,7 @@ class KernelCore:
         k, bs = module.u_weight.weight.shape[1], job.dls.train.bs
         self.model = DotBias(DotBiasConfig(n_factors=k, y_range=y_range, loss=loss, batch_size=bs))
         rows = coded(job.dls.train_ds, job.dls.classes)
-        self.learn = train.Learner(rows, self.model, seed=job.seed, bs=bs, verbose=False)
+        self.learn: train.Learner = Loop(rows, self.model, seed=job.seed, bs=bs, verbose=False)
         _ = self.learn.stepper
         self.views = self.model.views()
         for name, view in self.views.items():
