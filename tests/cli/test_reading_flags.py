@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import cofactor as cf
 from cofactor.cli.reading_flags import reading_options
 
 TABLES = Path(__file__).parent.parent / "cases" / "tables"
@@ -53,7 +54,8 @@ def test_flags_reach_the_reader(file: str, flags: list[str], rows: int, typed: A
     out = tmp_path / "m.cofactor"
     code, _, err = typed("fit", str(TABLES / file), *flags, "--model", "popular", "--out", str(out))
     assert code == 0, err
-    assert f"{rows:,} ratings by" in err
+    word = "ratings" if cf.load(out).data.kind == "ratings" else "rows"
+    assert f"{rows:,} {word} by" in err
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,8 @@ def test_the_kernel_is_the_plain_reference(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_step_is_that_of_autograd(case):
-    """Three steps: before what is approximate (rows that wait) is more than rounding."""
+    """Three steps: before what is approximate (rows that wait) is more than rounding. A bias that the next layer
+    normalises away has a gradient of 0, up to rounding, which the optimizer turns into steps of its own."""
     (module, codes, values, loss), (other, *_) = drawn(case), drawn(case)
     bs, n = 64, 3
     lr, mom = schedule(n)
@@ -175,6 +176,7 @@ def test_a_step_is_that_of_autograd(case):
     run, wanted = Adam()(other), []
     other.train()
     run.begin()
+    largest = dict.fromkeys(dict(other.named_parameters()), 0.0)
     of = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss, "huber": nn.functional.huber_loss}[loss]
     for b in range(n):
         at = slice(b * bs, (b + 1) * bs)
@@ -182,10 +184,13 @@ def test_a_step_is_that_of_autograd(case):
         value = of(other(x).reshape(-1), torch.from_numpy(values[at]))
         value.backward()
         wanted.append(value.item())
+        for name, p in other.named_parameters():
+            largest[name] = max(largest[name], 0.0 if p.grad is None else float(p.grad.abs().max()))
         run.step(lr[b], mom[b], 0.1)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     for (name, p), q in zip(module.named_parameters(), other.parameters()):
-        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-3, atol=3e-5, err_msg=name)
+        atol = 3e-5 if largest[name] > 1e-6 else lr.sum()
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-3, atol=atol, err_msg=name)
 
 
 def test_dropout_drops_its_share_and_the_gradient_the_same():

@@ -49,9 +49,10 @@ def looks_wide(table: Table) -> bool:
     return len(found) > 1 and (numbered or (len(found) <= GRID and _mixed(body)))
 
 
-_MONTHS = "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september"
-_DAYS = "october november december mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday"
-_PERIODS = frozenset(f"{_MONTHS} {_DAYS} q1 q2 q3 q4".split())
+_SHORT_MONTHS = "jan feb mar apr may jun jul aug sep sept oct nov dec"
+_MONTHS = "january february march april june july august september october november december"
+_DAYS = "mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday"
+_PERIODS = frozenset(f"{_SHORT_MONTHS} {_MONTHS} {_DAYS} q1 q2 q3 q4".split())
 
 
 def _says_yes_or_no(body: pl.DataFrame) -> bool:
