@@ -166,6 +166,8 @@ def test_the_forecast_of_memory_is_above_what_is_measured_by_a_fifth_at_most() -
     assert 1.0 <= found["forecast"] / found["measured"] <= 1.2, found
 
 
+NOISE = 5.0
+"""The peak of a training differs by some MB from run to run."""
 TRIED: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("als", {"epochs": 1}, (300_000, 10_000, 2000)),
     ("ials", {"epochs": 1}, (300_000, 8000, 1000)),
@@ -204,4 +206,4 @@ def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
             program, capture_output=True, text=True, check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
         )
         found = json.loads(done.stdout)
-        assert 1.0 <= found["forecast"] / found["measured"] <= 1.2, (when, found)
+        assert found["measured"] <= found["forecast"] <= 1.2 * found["measured"] + NOISE, (when, found)

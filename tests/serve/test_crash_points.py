@@ -17,7 +17,7 @@ ENV = os.environ | {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH")]))
 }
 STEP = int(os.environ.get("COFACTOR_FAULT_STEP", "16"))
-"""Every which operation the slow test makes fail; 1 tries them all, for an hour."""
+"""The slow test makes every operation of this number fail; 1 tries them all, which takes long."""
 SCENARIOS = ("create", "events", "forget", "erase", "swaps", "refit", "backup", "restore", "repair")
 pytestmark = pytest.mark.skipif(not reachable(), reason="needs fork, and a Python whose SQLite is a shared library")
 
