@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cofactor as cf
-from cofactor.data.kind import guess_kind, in_words
+from cofactor.data.kind import guess_kind, in_words, unit_of
 from cofactor.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -133,11 +133,91 @@ def test_unit_and_order_of_rows_do_not_matter(unit: float, order: list[int]) -> 
         ("counts", "plays", "Blink 182", 1031, "played Blink 182, 1,031 times"),
         ("counts", "qty", 13, 1, "bought 13, once"),
         ("counts", "minutes", "Heat", 90.5, "spent 90.5 minutes on Heat"),
+        ("counts", "Hours", "Heat", 1, "spent 1 hour on Heat"),
         ("counts", "amount", "Film 7", 12, "chose Film 7 (amount: 12)"),
         ("events", None, "Film 7", 1, "chose Film 7"),
+        ("counts", "minutes_watched", "Dark", 31, "spent 31 minutes on Dark"),
         ("events", None, "Film 7", 2, "chose Film 7, 2 times"),
         ("events", None, "Heat", -1, "disliked Heat"),
     ],
 )
 def test_what_a_user_did_is_said_in_words(kind, column, label, value, said):
     assert in_words(kind, column, label, value) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "counted", "unit"),
+    [
+        ("counts", "playcount", True, "×"),
+        ("counts", None, True, "×"),
+        ("counts", "hours_played", True, "hours"),
+        ("counts", "minutes_watched", True, "minutes"),
+        ("counts", "spend_eur", True, "spend_eur"),
+        ("counts", "playcount", False, None),
+        ("events", None, True, None),
+        ("ratings", "stars", False, None),
+    ],
+)
+def test_a_value_has_the_unit_of_its_column(kind, column, counted, unit):
+    assert unit_of(kind, column, counted) == unit
+
+
+PAIRS = [(f"u{u}", f"i{i}") for u in range(8) for i in range(6) if (u * 7 + i * 3) % 4]
+
+
+def _said(data: cf.Interactions) -> str:
+    """All sentences about the rows of the first user."""
+    rec = cf.fit(data, "item-cosine", seed=0)
+    user, items = data.user_ids.values[0], data.item_ids.values.to_list()
+    told = [line for item in items for line in (*rec.explain(user, item).because(10), str(rec.explain(user, item)))]
+    return "\n".join([*told, *rec.recommend(user, n=3, seen=True)["reason"]])
+
+
+@pytest.mark.parametrize("column", ["behaviour", "rating", "quantity", "stars"])
+def test_one_event_is_never_several(column):
+    """Each pair occurs once, whatever its row weighs: no sentence says that it happened several times."""
+    n = len(PAIRS)
+    table = pl.DataFrame(PAIRS, schema=["user", "item"], orient="row")
+    made: dict[str, tuple[pl.Series, dict]] = {
+        "behaviour": (
+            pl.Series([["view", "cart", "buy"][k * 5 % 3] for k in range(n)]),
+            {"behaviour": "behaviour", "weights": {"view": 1, "cart": 3, "buy": 5}},
+        ),
+        "rating": (pl.Series([5] * n), {}),
+        "quantity": (pl.Series([2] * n), {"behaviour": "did", "weights": {"cart": 3, "buy": 5}}),
+        "stars": (pl.Series([k % 5 + 1 for k in range(n)]), {"rating": "stars", "kind": "events"}),
+    }
+    values, options = made[column]
+    table = table.with_columns(values.alias(column))
+    if column == "quantity":
+        table = table.with_columns(pl.Series("did", [["cart", "buy"][k % 2] for k in range(n)]))
+    data = cf.read(table, **options)
+    assert data.kind == "events"
+    said = _said(data)
+    assert "you chose" in said or "which you chose" in said
+    assert "times" not in said
+    again = cf.read(pl.concat([table, table]), **options)
+    assert ("times" in _said(again)) == again.counted == (column == "rating")
+
+
+@pytest.mark.parametrize("form", ["frame", "tuples", "without a value"])
+def test_a_newer_event_counts_as_its_training_row_did(form):
+    table = pl.DataFrame(PAIRS * 2, schema=["user", "item"], orient="row").with_columns(rating=pl.lit(5))
+    rec = cf.fit(cf.read(table), "item-cosine", seed=0)
+    new = table[0]
+    rec = rec.update({"frame": new, "tuples": new.rows(), "without a value": [new.rows()[0][:2]]}[form])
+    other = next(item for user, item in PAIRS if user == new["user"][0] and item != new["item"][0])
+    rated = dict(rec.explain(new["user"][0], other).rated.select("item", "rating").rows())
+    assert rated.pop(new["item"][0]) == 3
+    assert set(rated.values()) == {2}
+
+
+def test_how_rows_count_is_kept_in_the_bundle(tmp_path):
+    table = pl.DataFrame(PAIRS * 2, schema=["user", "item"], orient="row").with_columns(rating=pl.lit(5))
+    rec = cf.fit(cf.read(table), "item-cosine", seed=0)
+    rec.save(tmp_path / "m")
+    again = cf.load(tmp_path / "m")
+    assert again.data.reading.unit == 5
+    assert again.data.counted
+    user, item = PAIRS[0]
+    assert again.explain(user, item).because() == rec.explain(user, item).because()

@@ -193,7 +193,8 @@ TRIED: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
 def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
     name: str, config: dict[str, Any], shape: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    """The first compiles the kernels into a cache that was empty; the second finds them there."""
+    """The first compiles the kernels into a cache that was empty; the second finds them there. What compiling takes does
+    not depend on the shape: one shape of each model begins with an empty cache."""
     asked = {
         "model": name,
         "config": config,
@@ -201,9 +202,9 @@ def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
         "timed": name == "next-item",
     }
     program = [sys.executable, str(MEASURE), json.dumps(asked | {"calibrate": False, "fresh": True})]
-    for when in ("cold", "warm"):
-        done = subprocess.run(
-            program, capture_output=True, text=True, check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-        )
+    first = next(one for one in TRIED if one[0] == name) == (name, config, shape)
+    where = os.environ | ({"NUMBA_CACHE_DIR": str(tmp_path)} if first else {})
+    for when in ("cold", "warm") if first else ("warm",):
+        done = subprocess.run(program, capture_output=True, text=True, check=True, env=where)
         found = json.loads(done.stdout)
         assert found["measured"] <= found["forecast"] <= 1.2 * found["measured"] + NOISE, (when, found)

@@ -88,9 +88,9 @@ def reached(split: Split, model: str, config: dict[str, Any]) -> Any:
 
 
 def tables(make: Callable[[int, np.random.Generator], pl.DataFrame], n_users: int) -> list[Interactions]:
-    """Return four tables of a kind."""
+    """Return three tables of a kind."""
     return [
-        cf.read(make(n_users, np.random.default_rng(seed)), user="user", item="item", rating=False) for seed in range(4)
+        cf.read(make(n_users, np.random.default_rng(seed)), user="user", item="item", rating=False) for seed in range(3)
     ]
 
 

@@ -138,7 +138,7 @@ def test_a_server_behind_the_proxy(tmp_path):
     with serving(saved(tmp_path, "bias"), token=TOKEN, access_log=True) as (inner, _):
         text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
         for old, new in (
-            ("127.0.0.1:8000", f"127.0.0.1:{inner}"), ("443", f"127.0.0.1:{port}"),
+            ("127.0.0.1:8000", f"127.0.0.1:{inner}"), ("listen 443", f"listen 127.0.0.1:{port}"),
             (f"/etc/ssl/{name}.pem", str(certificate)), (f"/etc/ssl/{name}.key", str(key)),
         ):  # fmt: skip
             assert old in text

@@ -131,7 +131,7 @@ def test_memory_stays_flat_under_mixed_load(tmp_path):
     bundle = saved(tmp_path, "als", n_users=N_USERS)
     command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", "0", "--no-watch"]
     command += ["--max-cache", "1000000", "--state", str(tmp_path / "s")]
-    rng, n = random.Random(0), 5000
+    rng, n = random.Random(0), 3500
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             found = (re.search(r"at http://.*?:(\d+)", line) for line in process.stdout)

@@ -88,7 +88,9 @@ _READING: dict[str, tuple[type, ...]] = {
     "missing": (list, type(None)),
     "missing_ids": (str,),
     "fold_ids": (bool,),
+    "unit": (float, type(None)),
 }
+"""``unit`` is missing in older bundles."""
 _COLUMNS: dict[str, tuple[type, ...]] = {
     "user": (str,),
     "item": (str,),
@@ -173,7 +175,8 @@ def _from_3(old: Manifest) -> Manifest:
 def _from_4(old: Manifest) -> Manifest:
     """Migrate from version 4, which stored ids and side tables as Parquet (still readable), and did not store how the
     table was read."""
-    reading = dict.fromkeys(_READING) | {"missing_ids": "error", "fold_ids": False}
+    told = [name for name in _READING if name != "unit"]
+    reading = dict.fromkeys(told) | {"missing_ids": "error", "fold_ids": False}
     return old | {"format_version": 5, "data": {**old["data"], "reading": reading}}
 
 
@@ -231,7 +234,7 @@ def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     _fields(m, _TOP, what)
     _fields(m["data"], _DATA, f"{what}: data")
     _fields({"weight": None, **_mapping(m["data"]["columns"])}, _COLUMNS, f"{what}: columns")
-    _fields(m["data"]["reading"], _READING, f"{what}: reading")
+    _fields({"unit": None, **_mapping(m["data"]["reading"])}, _READING, f"{what}: reading")
     _check_reading(m["data"]["reading"], what)
     index = index_file(m)
     files = names if index is None else (*names, index)
@@ -288,6 +291,8 @@ def _check_reading(reading: dict[str, Any], what: str) -> None:
         raise BundleError(f"{what}: weights of behaviours must be numbers")
     if not all(isinstance(x, str) or _number(x) for x in reading["missing"] or []):
         raise BundleError(f"{what}: values that mean no rating must be numbers or texts")
+    if not _number(reading.get("unit")):
+        raise BundleError(f"{what}: the value that counts 1 must be a number")
     if reading["missing_ids"] not in ("error", "drop", "keep") or reading["behaviour"] is True:
         raise BundleError(f"{what}: the options of reading the table are not valid")
     try:

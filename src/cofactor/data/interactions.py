@@ -142,7 +142,8 @@ class Columns(NamedTuple):
 
 class Reading(NamedTuple):
     """How a table was read, so that a later table of the same source can be read in the same way. The fields are
-    arguments of :func:`cofactor.read`; ``behaviour`` and ``dates`` hold what was found (None: not known)."""
+    arguments of :func:`cofactor.read`; ``behaviour`` and ``dates`` hold what was found (None: not known). ``unit`` is
+    the value of all rows of a table of events, each of which counts 1 (None: the values differ)."""
 
     behaviour: str | Literal[False] | None = None
     weights: Mapping[str, float] | None = None
@@ -150,6 +151,7 @@ class Reading(NamedTuple):
     missing: tuple[float | str | None, ...] | None = None
     missing_ids: str = "error"
     fold_ids: bool = False
+    unit: float | None = None
 
 
 _UNKNOWN = cast(Kind, "")
@@ -303,6 +305,17 @@ class Interactions:
     def scale(self) -> tuple[float, float]:
         """The lowest and highest value of the scale, without values that mean "no rating", such as 99 beside 1 to 5."""
         return scale_of(self.values) if self.kind == "ratings" and len(self) else self.range
+
+    @property
+    def counted(self) -> bool:
+        """Whether each value says how often something happened, or how much.
+
+        Ratings do not, nor do means, nor events that weigh differently: three of weight 1, or one of weight 3.
+        """
+        weighed = any(abs(weight) not in (0, 1) for weight in (self.reading.weights or {}).values())
+        if self.kind == "ratings" or self.duplicates == "mean" or weighed:
+            return False
+        return self.kind == "counts" or self.columns.rating is None or self.reading.unit is not None
 
     @property
     def events(self) -> Interactions:

@@ -290,27 +290,47 @@ def rows_of(kind: Kind) -> str:
     return "ratings" if kind == "ratings" else "rows"
 
 
-_VERBS = (
+_VERBS = (  # durations first: "minutes_watched" says how long, not how often
+    (("hours", "hour"), "spent {value} hours on {label}"),
+    (("minutes", "minute"), "spent {value} minutes on {label}"),
+    (("seconds", "second"), "spent {value} seconds on {label}"),
     (("play", "plays", "playcount", "listens", "scrobbles", "played"), "played {counted}"),
     (("quantity", "qty", "units", "purchases", "orders", "bought"), "bought {counted}"),
     (("views", "viewed", "watched"), "viewed {counted}"),
     (("clicks",), "clicked {counted}"),
-    (("hours", "hour"), "spent {value} hours on {label}"),
-    (("minutes", "minute"), "spent {value} minutes on {label}"),
 )
 
 
-def in_words(kind: Kind, column: str | None, label: object, value: float) -> str:
-    """What a user did, of counts or events: "played Blur 31 times", "chose Fargo", "chose Fargo 3 times"."""
+_TIMES = _PIECES | {"counts", "times", "frequency", "freq", "orders", "play", "played", "bought", "viewed", "watched"}
+
+
+def unit_of(kind: Kind, column: str | None, counted: bool = True) -> str | None:
+    """Return what follows a value: "×" for a number of times, "hours", or the name of the column of counts. None where
+    the value says nothing (events, values that are not ``counted``) or stands alone (ratings)."""
+    if kind != "counts" or not counted:
+        return None
+    said = _words(column) if column is not None else set()
+    long = next((unit for unit in ("hours", "minutes", "seconds") if said & {unit, unit[:-1]}), None)
+    return long or ("×" if column is None or said & _TIMES else column)
+
+
+def in_words(kind: Kind, column: str | None, label: object, value: float, counted: bool = True) -> str:
+    """What a user did, of counts or events: "played Blur 31 times", "chose Fargo", "chose Fargo 3 times".
+
+    ``counted``: the value says how often, or how much (:attr:`Interactions.counted`); otherwise it is not said.
+    """
     if kind == "events" and value < 0:
         return f"disliked {label}"
+    if not counted:
+        return f"chose {label}"
     number = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
     often = "once" if number == "1" else f"{number} times"
-    counted = f"{label}{',' if str(label)[-1:].isdigit() else ''} {often}"  # "Blink 182, 31 times"
+    done = f"{label}{',' if str(label)[-1:].isdigit() else ''} {often}"  # "Blink 182, 31 times"
     said = _words(column) if kind == "counts" and column is not None else set()
     phrase = next((phrase for words, phrase in _VERBS if said & set(words)), None)
     if phrase is not None:
-        return phrase.format(label=label, value=number, counted=counted)
+        phrase = phrase.replace("s on", " on") if number == "1" else phrase
+        return phrase.format(label=label, value=number, counted=done)
     if kind == "counts":
-        return f"chose {label} ({column}: {number})" if column else f"chose {counted}"
-    return f"chose {label}" if value == 1 or value != round(value) else f"chose {counted}"
+        return f"chose {label} ({column}: {number})" if column else f"chose {done}"
+    return f"chose {label}" if value == 1 or value != round(value) else f"chose {done}"

@@ -135,7 +135,8 @@ def read(
     data, repeated = unmerged(opened, found, weighing, gone, missing_ids, fold_ids, dates, duplicates != "all")
     kind = kind or ("counts" if count is not None else None)
     kind, reason = kind_of(data.values, found, kind)
-    if kind == "events" and found.behaviour is None and _alike(data.values):  # a 5 in each row is not five times
+    unit = unit_of_events(kind, found, data.values)
+    if unit is not None and unit != 1:  # a 5 in each row is not five times
         data = data.replace(values=np.ones(len(data), dtype=np.float32))
         reason = [*reason, COUNTS_ONE]
     said = Reading(
@@ -145,6 +146,7 @@ def read(
         values.check_missing(missing),
         missing_ids,
         fold_ids,
+        unit,
     )
     data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason), reading=said)
     _refuse_below_zero(data, chosen=count is not None)
@@ -271,17 +273,34 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
     return data, repeated
 
 
-def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, list[str]]:
-    """Return the kind of the values, and a note if it was guessed."""
-    durations = "durations, in seconds; two numbers such as 03:25 are minutes and seconds"
-    if chosen is not None:
-        return chosen, [f"the values are {durations}"] if found.durations else []
+_DURATIONS = "durations, in seconds; two numbers such as 03:25 are minutes and seconds"
+
+
+def kind_without_values(found: Roles) -> tuple[Kind, list[str]] | None:
+    """Return the kind and its note where the columns determine it, whatever the values are; otherwise None."""
     if found.behaviour is not None and not found.keeps_amount:
         return "events", ["kind: events, by their behaviours"]
     if "rating" not in found.columns:
         return "events", ["no rating column: implicit feedback, every value is 1"]
     if found.durations:
-        return "counts", [f"kind: counts ({durations})"]
+        return "counts", [f"kind: counts ({_DURATIONS})"]
+    return None
+
+
+def unit_of_events(kind: Kind, found: Roles, numbers: Array) -> float | None:
+    """Return the value that all rows of a table of events have, each of which counts 1; None where there is none."""
+    if kind != "events" or found.behaviour is not None or "rating" not in found.columns or not len(numbers):
+        return None
+    first = float(numbers[0])
+    return first if bool((numbers == numbers[0]).all()) else None
+
+
+def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, list[str]]:
+    """Return the kind of the values, and a note if it was guessed."""
+    if chosen is not None:
+        return chosen, [f"the values are {_DURATIONS}"] if found.durations else []
+    if (certain := kind_without_values(found)) is not None:
+        return certain
     guess = guess_kind(numbers, found.columns["rating"])
     notes = [f"kind: {guess.kind} ({guess.reason}); kind=... (on the command line --kind) overrides it"]
     if guess.codes and guess.kind == "ratings":
@@ -326,11 +345,6 @@ _SOME = 50
 
 ALONE = "nothing is learned from what others chose"
 """What a note on a table to learn from says, and one on a later table need not."""
-
-
-def _alike(numbers: Array) -> bool:
-    """Return whether all values are equal, and not 1."""
-    return len(numbers) > 0 and numbers[0] != 1 and bool((numbers == numbers[0]).all())
 
 
 def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:

@@ -124,7 +124,7 @@ def is_file(source: Any) -> bool:
 def _options(source: Any, train: Interactions, given: dict[str, Any]) -> dict[str, Any]:
     columns, reading = train.columns, train.reading
     asked: dict[str, Any] = {"user": columns.user, "item": columns.item}
-    asked["rating"] = False if columns.rating is None else columns.rating
+    asked["rating"] = False if columns.rating is None or reading.unit is not None else columns.rating
     asked["time"] = columns.time if train.times is not None and columns.time is not None else False
     asked |= {"missing_ids": reading.missing_ids, "fold_ids": reading.fold_ids, "dates": reading.dates}
     asked["missing"] = None if reading.missing is None else list(reading.missing)
@@ -133,7 +133,7 @@ def _options(source: Any, train: Interactions, given: dict[str, Any]) -> dict[st
         asked["weight"] = columns.weight
     if given.get("count") is not None:
         del asked["rating"]
-    elif given.get("behaviour") is None and given.get("kind") is None and columns.rating is not None:
+    elif given.get("behaviour") is None and given.get("kind") is None and asked["rating"] is not False:
         asked["kind"] = train.kind
     if reading.behaviour is False:
         asked["behaviour"] = False

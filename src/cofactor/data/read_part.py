@@ -11,7 +11,7 @@ from cofactor.data.columns import behaviours, values
 from cofactor.data.formats.open import open_table
 from cofactor.data.interactions import Interactions
 from cofactor.data.kind import Kind
-from cofactor.data.read import NoRows, unmerged
+from cofactor.data.read import NoRows, kind_without_values, unmerged
 from cofactor.data.rows.rows import MissingIds, with_roles
 
 
@@ -52,9 +52,9 @@ def read_part(
         column = opened.load([found.behaviour], [])[found.behaviour].cast(pl.String).str.strip_chars()
         occur = column.drop_nulls().unique().sort().to_list()
         weighing = {**dict.fromkeys(occur, 0.0), **{k: v for k, v in weighing.items() if k in occur}}
-    certain: Kind | None = "events" if found.behaviour is not None or "rating" not in found.columns else None
+    certain = kind_without_values(found)
     try:
         data, _ = unmerged(opened, found, weighing, gone, missing_ids, fold_ids, dates, False)
     except NoRows:
         return Part(None, None, occur)
-    return Part(data, certain, occur)
+    return Part(data, None if certain is None else certain[0], occur)

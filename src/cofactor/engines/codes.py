@@ -68,10 +68,13 @@ def encode_part(job: dict[str, Any]) -> Done:
         local = stored_ids(folder, f"parts/{number}-{side}-ids", job[f"{side}_form"], job[f"{side}s"])
         codes[side] = _global_codes(folder, side, local, job["ranges"][side])[take(folder, f"parts/{number}-{side}")]
     order, ends = by_block(codes["user"], job["cuts"])
+    values = take(folder, f"parts/{number}-value")
+    if job["ones"]:
+        values = np.ones(len(values), dtype=np.float32)
     files = [
         put(folder, f"rows/{number}-user", codes["user"][order]),
         put(folder, f"rows/{number}-item", codes["item"][order]),
-        put(folder, f"rows/{number}-value", take(folder, f"parts/{number}-value")[order]),
+        put(folder, f"rows/{number}-value", values[order]),
         put(folder, f"rows/{number}-ends", ends),
     ]
     if job["timed"]:

@@ -16,11 +16,12 @@ import numpy as np
 
 from cofactor.data.interactions import Columns, Duplicates, Interactions
 from cofactor.data.kind import Kind
+from cofactor.data.read import COUNTS_ONE
 from cofactor.data.rows.repeats import usual_policy
 from cofactor.engines.codes import encode_part, form_of, merge_ids, splitters
 from cofactor.engines.cuts import cut
 from cofactor.engines.grouping import group_items, group_users
-from cofactor.engines.source import check_parts, kind_of, names_of, notes_of, read_task, rows_of
+from cofactor.engines.source import check_parts, kind_of, names_of, notes_of, read_task, rows_of, unit_of
 from cofactor.engines.work import SIDES, Done, Work
 
 RANGE_IDS = 2_000_000
@@ -42,6 +43,7 @@ class Prepared:
     kind: Kind
     duplicates: Duplicates
     notes: list[str]
+    unit: float | None = None
 
     def size(self, side: str) -> int:
         """Return the number of users or items."""
@@ -78,9 +80,11 @@ def prepare(
     timed, said = full[0]["timed"], list[str]()
     if source is None:
         kind, said = kind_of(work, parts, numbers, chosen)
+        unit = unit_of(full, kind)
+        said += [COUNTS_ONE] if unit not in (None, 1.0) else []
         policy = duplicates or usual_policy(kind)
     else:
-        kind, policy = source.kind, "all"
+        kind, policy, unit = source.kind, "all", None
     if source is None:
         ranges = _merged(work, parts, numbers)
         sizes = {side: ranges[side][-1][2] for side in SIDES}
@@ -88,6 +92,7 @@ def prepare(
         ranges, sizes = {}, {"user": source.n_users, "item": source.n_items}
     cuts_by = work.alone("c-cut", lambda: [Done({s: cut(sizes[s], block_rows, workers) for s in SIDES}, [])])[0]
     shared = {"folder": folder, "ranges": ranges, "cuts": cuts_by["user"], "timed": timed}
+    shared["ones"] = unit is not None
     own = ("users", "items", "user_form", "item_form") if source is None else ()
     encode = [{**shared, "number": n, **{k: parts[n][k] for k in own}} for n in numbers]
     work.step("d-encode", encode_part, encode, drop=names_of(parts, numbers, timed))
@@ -138,6 +143,7 @@ def prepare(
         kind,
         policy,
         notes,
+        unit,
     )
 
 

@@ -150,7 +150,8 @@ def read_task(job: dict[str, Any]) -> Done:
 def written(folder: str, number: int, data: Interactions, kind: Kind | None, behaviours: list[str]) -> Done:
     """Write the files of a part that has been read."""
     files = []
-    value = _facts(data) | {"rows": len(data), "kind": kind, "behaviours": behaviours}
+    low, high = data.range
+    value = _facts(data) | {"rows": len(data), "kind": kind, "behaviours": behaviours, "low": low, "high": high}
     for side, ids, codes in (("user", data.user_ids, data.users), ("item", data.item_ids, data.items)):
         form, arrays = columns.write(ids.values, f"parts/{number}-{side}-ids")
         files += [put(folder, name, array) for name, array in arrays.items()]
@@ -196,6 +197,14 @@ def kind_of(work: Work, parts: list[dict[str, Any]], numbers: list[int], chosen:
     sizes = [(n, parts[n]["rows"]) for n in numbers]
     kind, reason = work.step("b-kind", kind_task, [{"folder": str(work.folder), "parts": sizes, "column": column}])[0]
     return kind, [f"kind: {kind} ({reason}); kind=... overrides it"]
+
+
+def unit_of(parts: list[dict[str, Any]], kind: Kind) -> float | None:
+    """Return the value that all rows of events have, each of which counts 1; None where values differ, or where rows
+    have no value of their own."""
+    low, high = min(part["low"] for part in parts), max(part["high"] for part in parts)
+    valued = parts[0]["kind"] is None and parts[0]["columns"][2] is not None
+    return float(low) if kind == "events" and valued and low == high else None
 
 
 def kind_task(job: dict[str, Any]) -> Done:

@@ -209,7 +209,7 @@ def _by_blocks(
     cls = model_class(model)
     check_values(model, cls.task, prepared.kind, prepared.limits, prepared.columns)
     state, history = MODELS[model](folder, prepared, settings, seed)
-    rows = _interactions(folder, prepared, data, reading)
+    rows = _interactions(folder, prepared, data, reading._replace(unit=prepared.unit))
     return Fitted(cls.from_state(settings, state), rows, seed=seed, history=history)
 
 

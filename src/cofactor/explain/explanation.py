@@ -20,7 +20,7 @@ from cofactor.model import Additive, LeavesOut, StartsFromAverage, Terms
 from cofactor.recommend.contributions import contributions, entries_compared, entries_explained
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
-from cofactor.recommend.reasons import Reason, act, reasons_of, strongest
+from cofactor.recommend.reasons import Reason, Words, act, reasons_of, strongest
 from cofactor.recommend.similar import SHRINK, shared_raters, similarity_among, supported
 from cofactor.recommend.updates import as_rows
 
@@ -60,7 +60,8 @@ class Explanation:
     leads: int | None = None
     kind: Kind = "ratings"
     column: str | None = None
-    """The kind of the values, and the name of their column."""
+    counted: bool = True
+    """The kind of the values, the name of their column, and whether they say how often or how much."""
     rest_is: str = "everything else"
     """A name for ``rest``; for rankers that start from the average user, it is the average user's part."""
 
@@ -235,7 +236,7 @@ def explain_rows(rec: Fitted, who: UserProfile, item: int, *, n: int) -> dict[st
     if found.terms is not None:
         values = np.asarray(found.terms.values, dtype=np.float64).tolist()
         terms = [{"term": term, "value": value} for term, value in zip(found.terms.names, values, strict=True)]
-    words = _Words(facts["explicit"], facts["kind"], facts["column"], found.reason, found.leads)
+    told = _Told(facts["explicit"], facts["kind"], facts["column"], facts["counted"], found.reason, found.leads)
     strongest, digits = _strongest(found.contribution, found.leads, STRONGEST), _digits(found.contribution)
     spoken = [rated[at] for at in _strongest(found.contribution, found.leads, 5)]
     shown = ("label", "user", "item", "prediction", "link", "y_range", "rest", "rest_is", "reason")
@@ -244,7 +245,7 @@ def explain_rows(rec: Fitted, who: UserProfile, item: int, *, n: int) -> dict[st
         "rated": rated,
         "neighbours": [rated[at] for at in found.near.tolist()],
         "strongest": [rated[at] for at in strongest],
-        "because": _because(words, spoken, digits),
+        "because": _because(told, spoken, digits),
     }
 
 
@@ -263,35 +264,37 @@ def _facts(rec: Fitted, found: _Parts) -> dict[str, Any]:
         "reason": found.reason,
         "kind": rec.data.kind,
         "column": rec.data.columns.rating,
+        "counted": rec.data.counted,
         "rest_is": "popular with everybody" if _rest_is_average(rec) else "everything else",
     }
 
 
-class _Words(NamedTuple):
-    """The facts that determine the words for a rating."""
+class _Told(NamedTuple):
+    """The facts that determine the sentences about ratings."""
 
     explicit: bool
     kind: Kind
     column: str | None
+    counted: bool
     reason: str
     leads: int | None
 
 
-def _did(words: Explanation | _Words, row: dict[str, Any]) -> str:
+def _did(told: Explanation | _Told, row: dict[str, Any]) -> str:
     label = row["title"] if "title" in row else row["item"]
-    return act(words.explicit, label, row["rating"], row["stated"], words.kind, words.column)
+    return act(Words(told.explicit, told.kind, told.column, told.counted), label, row["rating"], row["stated"])
 
 
-def _because(words: Explanation | _Words, rows: list[dict[str, Any]], digits: int) -> list[str]:
+def _because(told: Explanation | _Told, rows: list[dict[str, Any]], digits: int) -> list[str]:
     """Return sentences about these rows of ``rated``; see :meth:`Explanation.because`."""
     least = 0.5 * 10.0**-digits
     found = [
         f"{'because' if row['contribution'] >= 0 else 'although'} you "
-        f"{_did(words, row)}: {row['contribution']:+z.{digits}f}"
+        f"{_did(told, row)}: {row['contribution']:+z.{digits}f}"
         for at, row in enumerate(rows)
-        if abs(row["contribution"]) >= least or (at == 0 and words.leads is not None)
+        if abs(row["contribution"]) >= least or (at == 0 and told.leads is not None)
     ]
-    return found if words.leads is not None or not words.reason else [f"because it is {words.reason}", *found]
+    return found if told.leads is not None or not told.reason else [f"because it is {told.reason}", *found]
 
 
 def _digits(contribution: Array) -> int:

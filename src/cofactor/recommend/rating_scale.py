@@ -36,6 +36,11 @@ class Scale(NamedTuple):
         """Whether the values are ratings, rather than choices or counts of choices."""
         return self.kind == "ratings" and self.low < self.high
 
+    @property
+    def unstated(self) -> float:
+        """The value of an event that has none: 1 of counts and events, since it happened once; otherwise ``liked``."""
+        return self.liked if self.kind == "ratings" else 1.0
+
 
 def scale_of(data: Interactions, task: Task) -> Scale:
     """Return the scale of the training ratings."""

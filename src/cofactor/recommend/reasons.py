@@ -94,9 +94,9 @@ def _because(rec: Fitted, who: UserProfile, positions: list[int]) -> list[str]:
     labels = rec.items.labels(who.items[positions])
     if isinstance(rec.model, SumsHistory):
         return [f"others took this after {label}" for label in labels]
-    explicit, valued, values = rec.scale.explicit, _valued(rec), who.values[positions].tolist()
+    words, values = words_of(rec), who.values[positions].tolist()
     return [
-        f"you {act(explicit, label, value, _stated(who, at), *valued)}"
+        f"you {act(words, label, value, _stated(who, at))}"
         for at, label, value in zip(positions, labels, values, strict=True)
     ]
 
@@ -122,24 +122,31 @@ def which(rec: Fitted, who: UserProfile, position: int) -> str:
     value, stated = float(who.values[position]), _stated(who, position)
     if rec.scale.explicit:
         return f"{label}, which you gave {value:g}" if stated else f"{label}, which you liked"
-    return f"{label}, which you {' '.join(act(False, '', value, stated, *_valued(rec)).split())}"
+    return f"{label}, which you {' '.join(act(words_of(rec), '', value, stated).split())}"
 
 
-def act(
-    explicit: bool, label: Any, value: float, stated: bool = True, kind: Kind = "events", column: str | None = None
-) -> str:
-    """Return verb, item and amount: "gave 5 to Fargo", "played Blur 31 times".
+class Words(NamedTuple):
+    """What determines the words for a value: whether it is a rating (``explicit``), the kind of the values, the name of
+    their column, and whether they say how often (``counted``)."""
 
-    ``explicit``: the values are ratings. Otherwise ``kind`` is the kind of the values and ``column`` the name of their
-    column.
-    """
-    if not explicit:
-        return in_words(kind if stated and kind != "ratings" else "events", column, label, value if stated else 1.0)
-    return f"gave {value:g} to {label}" if stated else f"liked {label}"  # a title may end in a number: value first
+    explicit: bool
+    kind: Kind = "events"
+    column: str | None = None
+    counted: bool = True
 
 
-def _valued(rec: Fitted) -> tuple[Kind, str | None]:
-    return rec.data.kind, rec.data.columns.rating
+def words_of(rec: Fitted) -> Words:
+    """Return what determines the words for the values of this data."""
+    return Words(rec.scale.explicit, rec.data.kind, rec.data.columns.rating, rec.data.counted)
+
+
+def act(words: Words, label: Any, value: float, stated: bool = True) -> str:
+    """Return verb, item and amount: "gave 5 to Fargo", "played Blur 31 times"."""
+    if words.explicit:
+        return f"gave {value:g} to {label}" if stated else f"liked {label}"  # a title may end in a number: value first
+    if not stated or words.kind == "ratings":
+        return in_words("events", words.column, label, 1.0)
+    return in_words(words.kind, words.column, label, value, words.counted)
 
 
 def _stated(who: UserProfile, position: int) -> bool:

@@ -49,7 +49,10 @@ def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
         check_on_scale(rec.scale, columns.items[int(at)], float(columns.values[at]))
     items = _item_codes(rec, columns.items, unknown) if columns.codes is None else columns.codes
     times = np.full(len(items), NO_TIME) if columns.times is None else columns.times
-    return with_events(rec, columns.users, items, columns.values, times)
+    values = columns.values
+    if rec.data.reading.unit not in (None, 1.0):  # as in training, where a 5 in each row counted 1
+        values = np.minimum(values, np.float32(1))
+    return with_events(rec, columns.users, items, values, times)
 
 
 def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, times: Array) -> Updates:
@@ -121,7 +124,7 @@ def read_events(rec: Fitted, events: Any) -> Events:
     rated = [rating] if scale.explicit else []
     table = select_columns(events, [names.user, names.item], rated, [rating, *([time] if time else [])], "the events")
     if table is not None:
-        given = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.liked))
+        given = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.unstated))
         times = table[time] if time in table.columns else None
         return Events(
             table[names.user],
@@ -142,7 +145,7 @@ def read_events(rec: Fitted, events: Any) -> Events:
         raise DataError(
             f"event {timed.index(False) + 1} has no time, but others have one; give a time to all events or to none"
         )
-    values = _values([e[2] if len(e) > 2 else scale.liked for e in tuples], items)
+    values = _values([e[2] if len(e) > 2 else scale.unstated for e in tuples], items)
     return Events(users, items, values, read_times([e[3] for e in tuples], rec.data) if any(timed) else None)
 
 

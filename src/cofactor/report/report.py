@@ -18,6 +18,7 @@ from cofactor._paths import check_file
 from cofactor._validate import check_iterable
 from cofactor._version import __version__
 from cofactor.data.doctor.doctor import check
+from cofactor.data.kind import unit_of
 from cofactor.data.times.timestamps import is_order
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors, Model, Posterior
@@ -174,6 +175,7 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
         "mean": float(data.values.mean()),
         "range": [low, high],
         "kind": data.kind,
+        "unit": unit_of(data.kind, data.columns.rating, data.counted),
         "period": period,
         "notes": list(data.notes),
         "levels": levels,

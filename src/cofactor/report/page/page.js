@@ -206,7 +206,7 @@ if (D.users.length) {
     body.setAttribute("aria-labelledby", "tab" + k);
     body.replaceChildren(
       el("p", { class: "sub" }, `${big(u.ratings)} ${RATINGS}${u.mean === null || IMPLICIT ? "" : `, mean ${fix(u.mean, 2)}`}. ${COUNTS ? "The largest:" : IMPLICIT ? "Some of them:" : "Rated highest:"}`),
-      el("ul", { class: "chips" }, u.liked.map(([t, v]) => el("li", {}, t, IMPLICIT ? (COUNTS ? el("b", {}, `${big(+v.toFixed(1))} ×`) : null) : el("b", {}, +v.toFixed(1))))),
+      el("ul", { class: "chips" }, u.liked.map(([t, v]) => el("li", {}, t, IMPLICIT ? (D.data.unit ? el("b", {}, `${big(+v.toFixed(1))} ${D.data.unit}`) : null) : el("b", {}, +v.toFixed(1))))),
       el("h3", {}, D.model.task === "rating" && !IMPLICIT ? "Recommended, with the predicted rating" : "Recommended, with the model's score"),
       ...u.recommended.map((r, at) => {
         const line = [el("b", {}, fix(r.score, digits(u))), r.interval ? el("span", { class: "range" }, `${fix(r.interval[0], 1)} to ${fix(r.interval[1], 1)}`) : null, el("span", { class: "what" }, r.label), " ", el("span", { class: "why" }, r.reason)];

@@ -203,8 +203,8 @@ _TIMES = "as seconds or as ISO text such as 2026-11-30T08:15:00Z"
 
 
 class NewRating(Strict):
-    """A rating that came after training. Without a rating the item was liked; without a time (ISO, or seconds since
-    1970) the time is now."""
+    """A rating that came after training. Without a rating the item was liked (of counts and events: chosen once);
+    without a time (ISO, or seconds since 1970) the time is now."""
 
     user: Id
     item: Id

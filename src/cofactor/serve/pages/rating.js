@@ -94,11 +94,12 @@ function heart(title, value, give) {
 	return button({ class: "heart" + (on ? " on" : ""), "aria-pressed": String(on), "aria-label": `You like ${title}`, title: "Like", onclick: () => give(null) }, svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: HEART })));
 }
 
-/** What a value of the data is, in words: a grade, how often, or nothing but that it happened. */
+/** What a value of the data is, in words: a grade, how often or how much, or nothing but that it happened. */
 export function inWords(info, value) {
 	if (value === null || value === undefined) return "liked";
-	if (info.kind === "counts") return `${Number.isInteger(value) ? big(value) : short(value)} ×`;
-	return info.kind === "events" || info.scale.low >= info.scale.high ? "chosen" : short(value);
+	if (info.unit) return `${Number.isInteger(value) ? big(value) : short(value)} ${info.unit}`;
+	if (info.kind === "events" && value < 0) return "disliked";
+	return !graded(info) ? "chosen" : short(value);
 }
 /** Whether a mean of the values is something to show. */
 export const graded = (info) => (!info.kind || info.kind === "ratings") && info.scale.low < info.scale.high;

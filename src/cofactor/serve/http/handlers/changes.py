@@ -42,9 +42,9 @@ def tell(asked: Asked) -> dict[str, Any]:
     within("events", len(told.events), live.settings.max_events)
     served, now = live.now, live.time()
     names, new, known = known_items(served, [e.item for e in told.events])
-    liked = served.rec.scale.liked
+    unstated = served.rec.scale.unstated
     events = [
-        Event(e.user, name, liked if e.rating is None else e.rating, e.time if isinstance(e.time, int) else now)
+        Event(e.user, name, unstated if e.rating is None else e.rating, e.time if isinstance(e.time, int) else now)
         for e, name in zip(told.events, names, strict=True)
     ]
     body = told.model_dump_json(exclude={"key"}) if told.key is not None else ""

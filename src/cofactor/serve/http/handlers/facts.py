@@ -8,6 +8,7 @@ from typing import Any
 
 from cofactor._version import __version__
 from cofactor.bundle import info as bundle_info
+from cofactor.data.kind import unit_of
 from cofactor.model import Posterior
 from cofactor.recommend.options import OPTIONS
 from cofactor.serve.http.handlers.asked import iso
@@ -30,6 +31,7 @@ def about(live: Live) -> dict[str, Any]:
         "ratings": len(data),
         "newer_ratings": rec.updates.n_ratings,
         "kind": data.kind,
+        "unit": unit_of(data.kind, data.columns.rating, data.counted),
         "scale": {"low": scale.low, "high": scale.high, "step": served.catalogue.step, "liked": scale.liked},
         "titles": rec.items.titles is not None,
         "image_column": served.catalogue.image_column if live.settings.images else None,
