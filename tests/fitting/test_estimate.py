@@ -193,8 +193,10 @@ TRIED: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
 def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
     name: str, config: dict[str, Any], shape: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    """The first compiles the kernels into a cache that was empty; the second finds them there. What compiling takes does
-    not depend on the shape: one shape of each model begins with an empty cache."""
+    """The first compiles the kernels into a cache that was empty; the second finds them there.
+
+    What compiling takes does not depend on the shape: one shape of each model begins with an empty cache.
+    """
     asked = {
         "model": name,
         "config": config,
