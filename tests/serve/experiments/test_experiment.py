@@ -297,6 +297,25 @@ def test_drift_is_seen_and_its_absence_too(world):
     assert drift.drift(rec, []).alarms == []
 
 
+def test_the_first_events_are_counted_at_once(world, tmp_path):
+    """A page that says "no newer ratings" after sixty of them would be wrong."""
+    with client(world["als"], state=tmp_path / "state") as http:
+        assert ok(http.get("/v1/outcomes"))["drift"]["events"] == 0
+        for n in (1, 60):
+            events = [{"user": e.user, "item": e.item, "rating": e.rating} for e in told(n, seed=n, first_user=100 * n)]
+            before = ok(http.get("/v1/outcomes"))["drift"]["events"]
+            ok(http.post("/v1/events", json={"events": events}))
+            assert ok(http.get("/v1/outcomes"))["drift"]["events"] > before
+
+
+def test_alarms_of_counts_speak_of_values():
+    data = cf.read(ratings().to_frame(), count="rating")
+    rec = cf.fit(data, model="item-cosine")
+    said = drift.drift(rec, [e._replace(rating=50.0) for e in told(400)]).alarms
+    assert any(text.startswith("the values of the last 400 events differ") for text in said)
+    assert not [text for text in said if "rating" in text]
+
+
 def test_psi_of_known_histograms():
     p, q = np.array([50.0, 50.0]), np.array([25.0, 75.0])
     assert drift.psi(p, p) == 0

@@ -298,9 +298,9 @@ class Changing(Present):
         return Second(experiment, self._caught_up(fresh))
 
     def drift(self) -> Drift:
-        """Return the drift of the latest events from the training data; it is computed at most every 100 events."""
+        """Return the drift of the latest events from the training data; from 200 events on, computed every 100 events."""
         now = self.now
-        key = now.version, now.through // 100
+        key = now.version, now.through if now.through < drifting.LEAST else now.through // 100 * 100
         if self._drift is None or self._drift[0] != key:
             events = [] if self.store is None else self.store.events(max(0, now.through - drifting.LATEST))[0]
             self._drift = key, drifting.drift(now.base, events)

@@ -52,7 +52,8 @@ def drift(rec: Recommender, events: Sequence[Event]) -> Drift:
         if items > LARGE:
             alarms.append(f"the items of {last} differ from those of the training data (PSI {items:.2f}); refit")
         if ratings > LARGE:
-            alarms.append(f"the ratings of {last} differ from those of the training data (PSI {ratings:.2f}); refit")
+            what = "ratings" if rec.data.kind == "ratings" else "values"
+            alarms.append(f"the {what} of {last} differ from those of the training data (PSI {ratings:.2f}); refit")
         if unknown > MANY_UNKNOWN:
             alarms.append(f"{unknown:.0%} of {last} are about items that the model does not know; refit")
     return Drift(items, ratings, unknown, len(events), alarms)

@@ -1,5 +1,6 @@
 /* The one place that talks to the server: a token where it asks for one, its own sentences as errors. */
 
+import * as json from "./json.js";
 import { askForToken } from "./token.js";
 
 const KEY = "cofactor.token";
@@ -31,7 +32,7 @@ async function once(method, path, body, signal) {
 	if (body !== undefined) headers["Content-Type"] = "application/json";
 	let answer;
 	try {
-		answer = await fetch(new URL(path, document.baseURI.split("#")[0]), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
+		answer = await fetch(new URL(path, document.baseURI.split("#")[0]), { method, headers, signal, body: body === undefined ? undefined : json.write(body), credentials: "same-origin" });
 	} catch (error) {
 		if (stale(error)) throw error;
 		reached(false);
@@ -40,7 +41,7 @@ async function once(method, path, body, signal) {
 	reached(true);
 	const text = await answer.text();
 	let found = null;
-	try { found = text ? JSON.parse(text) : {}; } catch { /* a proxy's page, say */ }
+	try { found = text ? json.read(text) : {}; } catch { /* a proxy's page, say */ }
 	if (!answer.ok) throw new ApiError(answer.status, (found && found.error) || `The server answered ${answer.status} ${answer.statusText}`.trim(), Number(answer.headers.get("Retry-After")) || 0);
 	if (found === null) throw new ApiError(answer.status, "The server's answer cannot be read; is this cofactor?");
 	return found;
@@ -95,7 +96,7 @@ export function newest() {
 
 /** Ids keep their type in JSON, and are text in addresses. */
 export function idOf(text, type) {
-	if (type === "int" && /^[+-]?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+	if (type === "int" && /^[+-]?\d{1,19}$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text.replace("+", ""));
 	if (type === "float" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
 	return text;
 }

@@ -1,7 +1,7 @@
 /* Two lists side by side: two versions of the model for one taste, or two users, with what was measured above each. */
 
 import { about, get, idOf, newest, post, stale } from "./api.js";
-import { announce, aside, button, el, empty, fresh, head, known, lede, many, note, replace, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, button, el, empty, fresh, head, known, lede, many, note, replace, skeleton, squeezed, trouble, words } from "./dom.js";
 import { measure, shared } from "./figures.js";
 import * as shape from "./options.js";
 import { settle } from "./route.js";
@@ -79,9 +79,8 @@ export function open(root, route, { info, title }) {
 		const pairs = ours && theirs ? shared(ours.figures, theirs.figures) : [];
 		for (const [k, side] of sides.entries()) {
 			const facts = k ? theirs : ours;
-			const same = left.version === right.version;
 			if (pairs.length) replace(side.quality, el("dl", { class: "measures" }, pairs.slice(0, 3).map((pair) => measure(pair[k].metric, pair[k].value, { ...pair[k], brief: true }))), note("slim", `On ${pairs[0][k].rows}.`));
-			else replace(side.quality, facts && !same && facts.figures?.length ? note("slim", "The two versions were measured on different rows, so their figures cannot be compared.") : note("slim", "This version was not measured. cofactor evaluate MODEL TEST --save writes figures into a model."));
+			else replace(side.quality, note("slim", !facts?.figures?.length ? "This version was not measured. cofactor evaluate MODEL TEST --save writes figures into a model." : !(k ? ours : theirs)?.figures?.length ? "This version was measured, and the other one was not: there is nothing to hold its figures against." : "The two versions were measured on different rows, so their figures cannot be compared."));
 		}
 	}
 
@@ -131,7 +130,7 @@ export function open(root, route, { info, title }) {
 			: k === 0 ? (by ? el("span", { class: "moved" }, `right: ${place}`) : null)
 				: by ? el("span", { class: `moved ${by > 0 ? "up" : "down"}` }, `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`) : el("span", { class: "moved" }, "=");
 		return el("li", { class: place === null ? "rec beside alone" : by ? "rec beside shifted" : "rec beside" },
-			el("span", { class: "rank" }, String(row.rank)), el("div", { class: "what" }, itemLink(row, "title"), because ? el("p", { class: "reason", title: because }, words(because, "span")) : aside()), el("div", { class: "mark-place" }, mark));
+			el("span", { class: "rank" }, String(row.rank)), el("div", { class: "what" }, itemLink(row, "title"), because ? el("p", { class: "reason", title: because }, squeezed(because)) : aside()), el("div", { class: "mark-place" }, mark));
 	}
 
 	return { leave() { for (const side of sides) side.only.stop(); } };

@@ -32,6 +32,21 @@ export const replace = (node, ...children) => fill((node.replaceChildren(), node
 /** Text in the direction it is written in: titles may be of any script. */
 export const words = (text, tag = "bdi") => el(tag, { dir: "auto" }, text);
 
+const WHOLE = /[\u0590-\u08ff\ufb1d-\ufefc\u200b-\u202e\u2066-\u2069]|\p{M}/u; // from right to left, or letters that change with the next
+/** A line that loses its middle, and not its end, where it is too long: ids, years and numbers are told apart by their ends. */
+export function squeezed(text) {
+	const letters = Array.from(String(text).replace(/\s+/g, " "));
+	const often = /, [^,]{1,12}$/.exec(text)?.[0].length ?? 0;
+	const end = often ? 4 + often : 7;
+	if (letters.length < end + 16 || WHOLE.test(text)) return counted(text);
+	return el("span", { dir: "auto" }, el("span", { class: "start", css: { "--end": `${end + 1}ch` } }, letters.slice(0, -end).join("")), letters.slice(-end).join(""));
+}
+/** A sentence about an item, and a number after it, which stays after it whatever way the title is written. */
+export function counted(text) {
+	const [, said, number] = /^(.*?)(: [+−-][\d.,]+|, [\d.,]+ times)?$/s.exec(String(text));
+	return number ? el("span", {}, words(said), words(number)) : words(text, "span");
+}
+
 export const big = (n) => Number(n).toLocaleString("en");
 export const known = (x) => x !== null && x !== undefined && Number.isFinite(Number(x));
 export const fix = (x, digits = 2) => (known(x) ? Number(x).toFixed(digits).replace("-", "−") : "–");

@@ -2,8 +2,9 @@
 
 import { get, post, remove } from "./api.js";
 import { announce, big, button, el, empty, facts, fix, head, known, lede, note, replace, section, sentence, signed, skeleton, trouble, when } from "./dom.js";
+import { data, graded } from "./rating.js";
 
-const NAMES = { hit_rate: "hit rate", ndcg: "NDCG" };
+const NAMES = { hit_rate: "Hit rate", ndcg: "NDCG" };
 
 export function open(root, route, { info, title }) {
 	title("Experiment");
@@ -58,7 +59,7 @@ export function open(root, route, { info, title }) {
 			byDay(now.days));
 		const d = now.drift;
 		replace(drift, d.alarms.map((text) => el("p", { class: "trouble", role: "alert" }, sentence(text))),
-			d.events ? facts([["items", fix(d.items, 2), "popularity of the items"], ["ratings", fix(d.ratings, 2)], ["unknown items", `${fix(100 * d.unknown, 0)} %`], ["events", big(d.events), "looked at"]]) : empty("No newer ratings yet"));
+			d.events ? facts([["items", fix(d.items, 2), "popularity of the items"], [graded(info) ? "ratings" : "values", fix(d.ratings, 2)], ["unknown items", `${fix(100 * d.unknown, 0)} %`], ["events", big(d.events), "looked at"]]) : empty(`No newer ${data(info)} yet`));
 	}
 	function byDay(days) {
 		if (!days.length) return null;

@@ -83,7 +83,8 @@ document.addEventListener("newversion", async (event) => {
 	const before = context.info?.version;
 	if (before === undefined || before === event.detail) return;
 	try { await refreshInfo(); } catch { return; }
-	const text = `Version ${event.detail} of the model is live now.`;
+	if (context.info.version === before) return; // a version that an experiment tries on this user: the list says so
+	const text = `Version ${context.info.version} of the model is live now.`;
 	replace(banner, el("p", { class: "notice" }, text, " ", button({ class: "link", onclick: () => { replace(banner); shown?.page?.leave?.(); shown = null; show(); } }, "Show its answers")));
 	announce(text);
 });

@@ -14,17 +14,17 @@ const MEANING = {
 	auc: "how often an item that people like stands above another one; 0.5 is chance",
 	item_coverage: "share of the items that are in any list",
 	gini: "how unevenly the lists use the items: 0 is evenly, 1 is one item for everybody",
-	novelty: "how rarely rated the listed items are, in bits: the mean of −log₂ of the share of users who rated them",
-	popularity: "how many users rated the listed items, on average",
+	novelty: "how rare the listed items are, in bits: the mean of −log₂ of the share of users who have them",
+	popularity: "how many users have a listed item, on average",
 	diversity: "how unlike the items of a list are: 1 − the mean cosine of its pairs",
 	interval_score: "width of the intervals, plus a penalty for each rating outside; lower is better",
 	calibration_error: "how far the intervals of each level are from holding their share of the ratings; 0 is best",
 	map: "how early in the lists what people like comes, from 0 to 1",
-	interval_coverage: "share of held-out ratings inside their interval; near the level promised is good",
+	interval_coverage: "share of held-out ratings inside their interval; it should be near the level of the interval",
 	interval_width: "mean width of the intervals; narrow is good where the coverage holds",
 	embedding_shift: "how far items' vectors moved at the last refit: mean of 1 − cosine; 0 is not at all",
-	warm_start: "1 where the last refit began with the vectors of the model before",
-	epochs: "passes over the ratings in training",
+	warm_start: "whether the last refit began with the vectors of the model before",
+	epochs: "passes over the rows in training",
 };
 
 /** What a metric says, or null. */
@@ -32,9 +32,9 @@ export function meaning(name) {
 	const stem = name.replace(/@\d+$/, "").replace(/^(inner|valid|test|random_tenth)_/, "");
 	const found = MEANING[stem];
 	if (!found) return null;
-	if (name.startsWith("inner_")) return `${found}. On a held-out part of the training ratings, by which the model was chosen, so slightly optimistic`;
-	if (name.startsWith("random_tenth_")) return `${found}. On a random tenth of the ratings, held out of training; not a figure of the future`;
-	if (name.startsWith("valid_") || name.startsWith("test_")) return `${found}. On ratings held out of training`;
+	if (name.startsWith("inner_")) return `${found}. On a held-out part of the training rows, by which the model was chosen, so slightly optimistic`;
+	if (name.startsWith("random_tenth_")) return `${found}. On a random tenth of the rows, held out of training; not a figure of the future`;
+	if (name.startsWith("valid_") || name.startsWith("test_")) return `${found}. On rows held out of training`;
 	return found;
 }
 
@@ -43,6 +43,11 @@ export const called = (name) => name.replace(/^(inner|valid|test|random_tenth)_(
 /** A name, a value with its interval, and what it means. */
 export const measure = (name, value, { low = null, high = null, brief = false, digits = Math.abs(value) >= 100 ? 0 : 4 } = {}) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, digits)),
 	known(low) ? el("dd", { class: "more n" }, `${fix(low, digits)} to ${fix(high, digits)}`) : null, !brief && meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null);
+
+const RUNS = ["warm_start", "embedding_shift", "epochs"];
+/** Whether a figure says how a model was trained, and not how good it is. */
+export const trained = (name) => RUNS.includes(name);
+export const training = (name, value) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, name === "warm_start" ? (value ? "yes" : "no") : name === "epochs" ? big(value) : fix(value, 4)), el("dd", { class: "more" }, sentence(meaning(name))));
 
 /** All figures of a model, by the rows they were measured on. */
 export function figureLists(figures) {

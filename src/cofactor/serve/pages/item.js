@@ -56,7 +56,7 @@ function choose(root, { title, info }, params) {
 		try {
 			const found = (await get("biases", { n: 6 })).biases;
 			const widest = Math.max(...found.map((b) => Math.abs(b.bias)), 1e-9);
-			const part = (end, heading) => [el("h2", { class: "sub" }, heading), el("ul", { class: "plain lines" }, found.filter((b) => b.end === end).map((b) => el("li", {}, itemLink(b), el("span", { class: "meter" }, shareBar(Math.abs(b.bias) / widest, b.bias < 0)), el("span", { class: "aside n" }, signed(b.bias)))))];
+			const part = (end, heading) => [el("h2", { class: "sub" }, heading), el("ul", { class: "plain lines aligned" }, found.filter((b) => b.end === end).map((b) => el("li", {}, itemLink(b), el("span", { class: "meter" }, shareBar(Math.abs(b.bias) / widest, b.bias < 0)), el("span", { class: "aside n" }, signed(b.bias)))))];
 			replace(ends, note("slim", "What the model adds to every prediction for an item, whoever the user is. Tastes, and how strictly users rate, are accounted for already."), part("highest", "Highest biases"), part("lowest", "Lowest biases"));
 		} catch (error) { replace(ends, trouble(error, biases)); }
 	}
@@ -115,7 +115,7 @@ function one(root, item, { info, title }) {
 		replace(body,
 			facts([[graded(info) ? "ratings" : "users", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", fix(found.mean)] : null,
 				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "raises every prediction" : "lowers every prediction"] : null,
-				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
+				found.title !== null && found.title !== undefined ? ["id", String(found.item).length > 12 ? el("span", { class: "long" }, String(found.item)) : String(found.item)] : null]),
 			picture(found, info),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
@@ -128,7 +128,7 @@ function one(root, item, { info, title }) {
 	function near(list) {
 		if (!list.length) return empty("Nothing is near", `No other item was ${graded(info) ? "rated" : "chosen"} by the same users.`);
 		const best = Math.max(...list.map((r) => r.similarity), 1e-9), digits = digitsFor(list.map((r) => r.similarity));
-		return el("ul", { class: "plain lines" }, list.map((r) => el("li", {}, itemLink(r), el("span", { class: "meter" }, shareBar(r.similarity / best)), el("span", { class: "aside n", title: known(r.shared_raters) ? many(r.shared_raters, "shared rater") : null }, fix(r.similarity, digits)))));
+		return el("ul", { class: "plain lines aligned" }, list.map((r) => el("li", {}, itemLink(r), el("span", { class: "meter" }, shareBar(r.similarity / best)), el("span", { class: "aside n", title: known(r.shared_raters) ? many(r.shared_raters, "shared user") : null }, fix(r.similarity, digits)))));
 	}
 	function mine(found) {
 		const taste = tastes.restore(new URLSearchParams(), info);

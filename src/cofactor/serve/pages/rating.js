@@ -105,8 +105,14 @@ export function inWords(info, value) {
 export const graded = (info) => (!info.kind || info.kind === "ratings") && info.scale.low < info.scale.high;
 /** What one row of a user's history is called. */
 export const entry = (info) => (graded(info) ? "rating" : "choice");
+/** One row of the data, by what it holds. */
+const datum = (info) => ({ counts: "count", events: "event" })[info.kind] ?? "rating";
 /** So many rows of the data, by what they hold. */
-export const rows = (info, n) => many(n, { counts: "count", events: "event" }[info.kind] ?? "rating");
+export const rows = (info, n) => many(n, datum(info));
+/** What the data are called: ratings, counts or events. */
+export const data = (info) => `${datum(info)}s`;
+/** What the server says of a user, in the words of these data. */
+export const status = (info, said) => said.replace("newer ratings", `newer ${data(info)}`).replace("without ratings", `without ${data(info)}`);
 /** How many users an item has, and where they gave grades, their mean. */
 export const standing = (info, row) => (graded(info) ? `${many(row.ratings, "rating")}${row.ratings ? ` · mean ${fix(row.mean)}` : ""}` : many(row.ratings, "user"));
 /** How much a user has told: grades, or the items chosen. */

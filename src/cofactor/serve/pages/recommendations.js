@@ -2,9 +2,9 @@
 
 import { about, nameOf, newest, post, stale } from "./api.js";
 import { scoreBar, shareBar } from "./charts.js";
-import { announce, aside, button, calm, debounce, digitsFor, el, empty, fix, known, many, note, replace, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, button, calm, debounce, digitsFor, el, empty, fix, known, many, note, replace, skeleton, squeezed, trouble, words } from "./dom.js";
 import * as shape from "./options.js";
-import { onDemand } from "./rating.js";
+import { graded, onDemand, status } from "./rating.js";
 import { href } from "./route.js";
 import { takeAway } from "./takeaway.js";
 
@@ -49,7 +49,7 @@ export function recommendations({ info, options, who, rate, deny, why, kept, tit
 				replace(rank, String(now.rank), now.moved ? el("span", { class: `moved ${now.moved === "new" ? "new" : now.moved > 0 ? "up" : "down"}` }, now.moved === "new" ? "new" : `${now.moved > 0 ? "▲" : "▼"}${Math.abs(now.moved)}`) : null);
 				replace(also, twice ? ` id ${row.item}` : ""); // two items of one name would look like one listed twice
 				const because = about(who()?.user, now.reason || "");
-				replace(says, words(because || (asks ? "why?" : ""), "span"));
+				replace(says, squeezed(because || (asks ? "why?" : "")));
 				reason.title = because;
 				if (!known(now.score)) return replace(score, el("span", { class: "value" }, "–"));
 				const interval = known(now.low) && known(now.high);
@@ -72,7 +72,7 @@ export function recommendations({ info, options, who, rate, deny, why, kept, tit
 		told(found);
 		if (!found.length) {
 			rows.clear();
-			return replace(body, empty("Nothing is left to recommend", changedOptions() ? "The conditions leave no item; loosen them." : "Everything this model knows has been rated or turned down."));
+			return replace(body, empty("Nothing is left to recommend", changedOptions() ? "The conditions leave no item; loosen them." : `Everything this model knows has been ${graded(info) ? "rated" : "chosen"} or turned down.`));
 		}
 		const focused = document.activeElement;
 		const held = list.contains(focused);
@@ -124,7 +124,8 @@ export function recommendations({ info, options, who, rate, deny, why, kept, tit
 			replace(failed);
 			show(found.recommendations);
 			const top = found.recommendations[0];
-			state.textContent = top?.status && top.status !== "known" && top.status !== "from the history" ? top.status : "";
+			const whose = top?.status && top.status !== "known" && top.status !== "from the history" ? status(info, top.status) : "";
+			state.textContent = [whose, found.version === info.version ? "" : `by version ${found.version}`].filter(Boolean).join("; ");
 			announce(top ? `${many(found.recommendations.length, "recommendation")}, first ${nameOf(top)}` : "Nothing to recommend");
 		} catch (error) {
 			if (stale(error)) return;

@@ -2,6 +2,7 @@
 
 import { nameOf, shellToken } from "./api.js";
 import { announce, button, el, replace } from "./dom.js";
+import * as json from "./json.js";
 
 const COLUMNS = ["rank", "item", "title", "score", "low", "high", "reason"];
 /* What a spreadsheet would take for a formula gets an apostrophe before it, where it is not a number. */
@@ -16,7 +17,7 @@ export function csv(rows) {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 export function command(request, address, token = "") {
-	return ["curl -sS " + quoted(address), "-H 'Content-Type: application/json'", token ? `-H ${token}` : null, "-d " + quoted(JSON.stringify(request))].filter(Boolean).join(" \\\n  ");
+	return ["curl -sS " + quoted(address), "-H 'Content-Type: application/json'", token ? `-H ${token}` : null, "-d " + quoted(json.write(request))].filter(Boolean).join(" \\\n  ");
 }
 
 function literal(value) {

@@ -42,7 +42,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	const recs = recommendations({
 		info, options, kept: keep, rate: (row, rating) => rate(row, rating), who: person, title: "For you", level: "h1",
 		deny: (row) => { change(() => tastes.deny(taste, row)); recs.now(); announce(`${nameOf(row)} is left out`); },
-		why: (row) => (described() ? tell("An explanation uses your ratings alone. Clear what you said about yourself to see it.") : step("taste", null, parameters(row))),
+		why: (row) => (described() ? tell(`An explanation uses your ${entry(info)}s alone. Clear what you said about yourself to see it.`) : step("taste", null, parameters(row))),
 		said: told, told: (rows) => bar.show(rows),
 		waiting: empty("Your list will be here", likes ? "Choose one thing you like, from the search or the well-known ones, and it fills at once. Each further choice changes it while you watch." : "Rate one thing you know, from the search or the well-known ones, and it fills at once. Each further rating changes it while you watch."),
 	});

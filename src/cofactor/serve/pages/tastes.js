@@ -1,6 +1,7 @@
 /* A taste: what was rated, newest first, what was turned down, and features of oneself. In the address as r=item*rating, x=item, f=name*value. */
 
 import { idOf, post } from "./api.js";
+import * as json from "./json.js";
 import { graded } from "./rating.js";
 
 const KEY = "cofactor.taste";
@@ -34,7 +35,7 @@ export function write(taste, params) {
 
 export function restore(params, info) {
 	let kept = { rated: [], denied: [], features: {} };
-	try { const { rated, denied, features } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}"); kept = { rated: rated ?? [], denied: denied ?? [], features: features ?? {} }; } catch { /* nothing was kept */ }
+	try { const { rated, denied, features } = json.read(sessionStorage.getItem(KEY) ?? "{}"); kept = { rated: rated ?? [], denied: denied ?? [], features: features ?? {} }; } catch { /* nothing was kept */ }
 	if (params.has("r") || params.has("x") || params.has("f")) return { ...read(params, info, kept), fresh: false };
 	return { ...kept, fresh: !kept.rated.length && !kept.denied.length && !Object.keys(kept.features).length };
 }
@@ -48,7 +49,7 @@ export function example(rows, info) {
 	return { rated: best.map((row, k) => ({ item: row.item, title: row.title ?? null, rating: grades[k] })), denied: [], features: {} };
 }
 export function remember(taste) {
-	try { sessionStorage.setItem(KEY, JSON.stringify(taste)); } catch { /* private windows may refuse */ }
+	try { sessionStorage.setItem(KEY, json.write(taste)); } catch { /* private windows may refuse */ }
 }
 
 export const has = (taste, item) => taste.rated.some(same(item)) || taste.denied.some(same(item));

@@ -4,7 +4,7 @@ import { get, idOf, nameOf, post, remove } from "./api.js";
 import { shareBar } from "./charts.js";
 import { announce, aside, big, button, el, empty, fix, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
-import { activity, entry, graded, rater, inWords } from "./rating.js";
+import { activity, entry, graded, rater, inWords, status } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
 import { itemLink, itemSearch, userSearch } from "./search.js";
@@ -62,7 +62,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		try {
 			const found = await whole();
 			stranger = false;
-			replace(about, lede(`${activity(info, found.total)}${known(found.mean) && graded(info) ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
+			replace(about, lede(`${activity(info, found.total)}${known(found.mean) && graded(info) ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : status(info, found.status)}.`));
 			draw(found);
 		} catch (error) {
 			replace(about);
@@ -95,7 +95,7 @@ function person(root, route, { info, title, refreshInfo }) {
 			row.newer ? el("span", { class: "tag", title: row.time ? when(row.time) : null }, "newer") : null,
 			el("span", { class: "value", title: row.time ? when(row.time) : null }, inWords(info, row.rating))))) : empty(`No ${entry(info)}s yet`),
 		found.ratings.length > SHOWN && !all ? button({ class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
-		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${many(newer, `newer ${entry(info)}`)}`)) : null);
+		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${newer === 1 ? `newer ${entry(info)}` : many(newer, `newer ${entry(info)}`)}`)) : null);
 	}
 
 	/** Users by what they rated in common, each beside this one. */
@@ -103,7 +103,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		try {
 			const { similar } = await get("similar-users", { user, n: 6 });
 			const best = Math.max(...similar.map((r) => r.similarity), 1e-9);
-			replace(alike, similar.length ? el("ul", { class: "plain lines" }, similar.map((r) => el("li", {}, el("a", { href: href("user", r.user) }, words(String(r.user))),
+			replace(alike, similar.length ? el("ul", { class: `plain lines aligned alike${similar.some((r) => String(r.user).length > 12) ? " long" : ""}` }, similar.map((r) => el("li", {}, el("a", { href: href("user", r.user) }, words(String(r.user))),
 				el("span", { class: "meter" }, shareBar(Math.abs(r.similarity) / best, r.similarity < 0)), el("span", { class: "aside n", title: `cosine ${fix(r.similarity)}` }, many(r.shared_items, "shared item")),
 				el("a", { class: "aside", href: href("compare", null, { "left-user": user, "right-user": r.user }), "aria-label": `Compare with user ${r.user}` }, "compare")))) : empty("Nobody shares an item with this user"));
 		} catch (error) { replace(alike, stranger ? note("slim", `Users are compared by their ${entry(info)}s.`) : error.status === 404 ? note("slim", "Similar users are shown from the next refit on.") : error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }

@@ -2,7 +2,7 @@
 
 import { clip, el, fix, note, signed, svg } from "./dom.js";
 
-/** `steps` are {label, value}; `start` and `end` the two whole bars {label, value}. */
+/** `steps` are {label, given, value}, of which the label is cut where it is too long; `start` and `end` the two whole bars {label, value}. */
 export function waterfall(start, steps, end, digits, width) {
 	const narrow = width < 520;
 	const row = narrow ? 42 : 30;
@@ -26,8 +26,8 @@ export function waterfall(start, steps, end, digits, width) {
 		const top = k * row, y = narrow ? top + 20 : top + 6, thick = narrow ? 14 : 18;
 		const x0 = X(bar.from), x1 = X(bar.to), whole = bar.kind === "base" || bar.kind === "sum";
 		const room = narrow ? Math.floor(width / 7.4) : Math.floor((left - 12) / 7.1);
-		const text = svg("text", { x: narrow ? 0 : left - 12, y: narrow ? top + 13 : top + 20, "text-anchor": narrow ? "start" : "end", class: whole ? "label strong" : "label" }, clip(bar.label, room));
-		text.append(svg("title", {}, bar.label));
+		const text = svg("text", { x: narrow ? 0 : left - 12, y: narrow ? top + 13 : top + 20, "text-anchor": narrow ? "start" : "end", class: whole ? "label strong" : "label" }, clip(bar.label, Math.max(8, room - (bar.given ?? "").length)) + (bar.given ?? ""));
+		text.append(svg("title", {}, bar.label + (bar.given ?? "")));
 		if (k && !narrow) drawing.append(svg("line", { class: "link", x1: X(bar.kind === "sum" ? bar.to : bar.from), x2: X(bar.kind === "sum" ? bar.to : bar.from), y1: y - (row - thick), y2: y }));
 		drawing.append(text, svg("rect", { class: bar.kind, x: Math.min(x0, x1), y, width: Math.max(2, Math.abs(x1 - x0)), height: thick, rx: 3 }),
 			svg("text", { x: Math.max(x0, x1) + 6, y: y + thick - 4.5, class: whole ? "value strong" : "value" }, whole ? fix(bar.value, digits) : signed(bar.value, digits)));

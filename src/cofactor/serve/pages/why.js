@@ -2,7 +2,7 @@
 
 import { about, nameOf, newest, post, stale } from "./api.js";
 import { shareBar } from "./charts.js";
-import { announce, aside, big, button, digitsFor, el, fix, fresh, known, many, note, replace, short, signed, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, big, button, counted, digitsFor, el, fix, fresh, known, many, note, replace, short, signed, skeleton, trouble, words } from "./dom.js";
 import { entry, graded, inWords } from "./rating.js";
 import { href } from "./route.js";
 import { itemLink } from "./search.js";
@@ -53,13 +53,13 @@ export function openWhy({ info, person, item, title, closed }) {
 	function show(found) {
 		const ranking = info.task !== "rating";
 		const digits = digitsFor([...found.rated.map((r) => r.contribution), ...(ranking ? [found.prediction] : [])]);
-		const steps = found.strongest.map((r) => ({ label: labelOf(r), value: r.contribution }));
+		const steps = found.strongest.map((r) => ({ label: nameOf(r), given: known(r.rating) && info.scale.low < info.scale.high ? ` · ${given(r)}` : "", value: r.contribution }));
 		for (const { label, value } of others(found)) steps.push({ label, value });
 		const place = el("div", { class: "waterfall-place" });
 		redraw = () => replace(place, waterfall({ label: found.rest_is, value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
 		replace(body,
 			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only orders items." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
-			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(about(person.user, b).replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"), "span")))) : null,
+			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, counted(about(person.user, b).replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"))))) : null,
 			found.rated.length ? place : note("", `No ${entry(info)} contributes to this: it is the model's view of the item itself.`),
 			found.rated.length ? account(found, digits) : null,
 			terms(found), neighbours(found),
@@ -77,8 +77,6 @@ export function openWhy({ info, person, item, title, closed }) {
 		return [...part(rest.filter((r) => r.contribution >= 0), "for"), ...part(rest.filter((r) => r.contribution < 0), "against")];
 	}
 	function given(row) { return row.stated === false ? "liked" : inWords(info, row.rating); }
-
-	function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${given(row)}` : nameOf(row); }
 
 	/** The same as figures, with a box to leave ratings out. */
 	function account(found, digits) {
@@ -101,7 +99,7 @@ export function openWhy({ info, person, item, title, closed }) {
 		fillRows(found.strongest);
 		return el("div", {}, el("h3", {}, "The same in figures"),
 			info.can.fold_in ? note("slim", `Leave ${entry(info)}s out to see how the whole list would change.`) : null,
-			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, graded(info) ? "Rated" : "Chosen"), el("th", { scope: "col", class: "n" }, graded(info) ? "Rating" : "How often"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Similarity"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
+			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col", class: "leave" }, "Leave out") : null, el("th", { scope: "col" }, graded(info) ? "Rated" : "Chosen"), el("th", { scope: "col", class: "n" }, graded(info) ? "Rating" : "How often"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Similarity"), el("th", { scope: "col", class: "n wide-only" }, "Shared users"))), rows)),
 			found.rated.length > found.strongest.length ? more : null, changes);
 	}
 
@@ -143,6 +141,6 @@ export function openWhy({ info, person, item, title, closed }) {
 	function neighbours(found) {
 		if (!found.neighbours?.length) return null;
 		return el("details", { class: "more" }, el("summary", {}, graded(info) ? "The most similar rated items" : "The most similar chosen items"),
-			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "rated " : ""}${inWords(info, r.rating)}`}, similarity ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "rated " : ""}${inWords(info, r.rating)}`}, similarity ${fix(r.similarity)}, ${many(r.shared_raters, "shared user")}`)))));
 	}
 }
