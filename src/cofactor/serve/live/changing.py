@@ -298,7 +298,7 @@ class Changing(Present):
         return Second(experiment, self._caught_up(fresh))
 
     def drift(self) -> Drift:
-        """Return the drift of the latest events from the training data; from 200 events on, computed every 100 events."""
+        """Return the drift of the latest events: of the first 200 at once, then computed every 100 events."""
         now = self.now
         key = now.version, now.through if now.through < drifting.LEAST else now.through // 100 * 100
         if self._drift is None or self._drift[0] != key:
