@@ -59,6 +59,7 @@ from cofactor.notebook._loaders import item_sets as _item_sets
 from cofactor.notebook._loaders import loaders as _loaders
 from cofactor.notebook._loaders import procs as _procs
 from cofactor.notebook._loaders import splitters as _splitters
+from cofactor.notebook._loaders import table_loader as _table_loader
 from cofactor.notebook._loaders import tabular as _tabular
 from cofactor.notebook._loaders import transforms as _transforms
 from cofactor.notebook._loaders.blocks import *
@@ -70,6 +71,7 @@ from cofactor.notebook._loaders.item_sets import *
 from cofactor.notebook._loaders.loaders import *
 from cofactor.notebook._loaders.procs import *
 from cofactor.notebook._loaders.splitters import *
+from cofactor.notebook._loaders.table_loader import *
 from cofactor.notebook._loaders.tabular import *
 from cofactor.notebook._loaders.transforms import *
 from cofactor.notebook._loading import *
@@ -122,6 +124,7 @@ __all__ += _learner.__all__
 __all__ += _lists.__all__
 __all__ += _loaders.__all__
 __all__ += _data_loader.__all__
+__all__ += _table_loader.__all__
 __all__ += _collab_loaders.__all__
 __all__ += _loading.__all__
 __all__ += _losses.__all__

@@ -15,8 +15,8 @@ from cofactor.notebook._files import exported
 from cofactor.notebook._files.exported_items import loaders
 from cofactor.notebook._files.weights import put_weights
 from cofactor.notebook._keywords import takes
-from cofactor.notebook._loaders.data_loader import TabDataLoader
 from cofactor.notebook._loaders.loaders import DataLoaders, TabularDataLoaders
+from cofactor.notebook._loaders.table_loader import TabDataLoader
 from cofactor.notebook._training.learner import Learner
 
 __all__ = [

@@ -22,7 +22,8 @@ from cofactor.models.torch.layers import Module
 from cofactor.notebook._callbacks.events import Callback, CancelFitException, CancelValidException
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._fastcore.testing import ExceptionExpected
-from cofactor.notebook._loaders.data_loader import DataLoader, TabDataLoader
+from cofactor.notebook._loaders.data_loader import DataLoader
+from cofactor.notebook._loaders.table_loader import TabDataLoader
 from cofactor.notebook._training.schedules import SchedExp
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "PartialDL",
     "ProdLayer",
     "SequentialEx",
-    "SkipItemException",
     "TensorBase",
     "WeightedDL",
     "base_doc",
@@ -328,10 +328,6 @@ class PartialDL(DataLoader):
     def get_idxs(self) -> list[int]:
         found = super().get_idxs()
         return found if self.partial_n is None else found[: self.partial_n]
-
-
-class SkipItemException(Exception):
-    """Skip an item of a data set."""
 
 
 norm_types = (

@@ -1,4 +1,4 @@
-"""Methods that notebooks expect on PyTorch's tensors and on paths."""
+"""What notebooks expect of PyTorch's tensors, of paths, and of strings in pandas' frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pathlib
 import shutil
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -57,8 +58,19 @@ def _repr(self: pathlib.Path) -> str:
     return f"Path({self.as_posix()!r})"
 
 
+def _keep_strings_in_arrays() -> None:
+    """Keep the strings of pandas' frames in NumPy arrays, unless another storage is set already.
+
+    pandas keeps them in Arrow's memory where pyarrow is installed. Notebooks are written for the other storage: their
+    cells index titles by a tensor, ``titles[preds.argmax()]``, or give them another shape.
+    """
+    if pd.get_option("mode.string_storage") == "auto":
+        pd.set_option("mode.string_storage", "python")
+
+
 def install() -> None:
     """Add the methods that tensors and paths have in fastai's notebooks."""
+    _keep_strings_in_arrays()
     for name, function in (("pca", _pca),):
         if not hasattr(Tensor, name):
             setattr(Tensor, name, function)

@@ -200,8 +200,11 @@ class EmbeddingNN(Module):
 class FlatLoss:
     """A loss of PyTorch on flattened predictions and targets.
 
-    ``turns`` is the function that converts outputs to predictions, None if they are predictions already.
+    ``turns`` is the function that converts outputs to predictions, None if they are predictions already. Missing
+    attributes are looked up in the loss of PyTorch, ``func``.
     """
+
+    axis, flatten, floatify, is_2d = -1, True, True, False
 
     def __init__(self, func: Any, turns: Callable[[Tensor], Tensor] | None = None) -> None:
         self.func = func
@@ -222,6 +225,17 @@ class FlatLoss:
     @reduction.setter
     def reduction(self, value: str) -> None:
         self.func.reduction = value
+
+    def to(self, device: Any) -> Any:
+        """Move the weights of the loss to another device."""
+        if isinstance(self.func, nn.Module):
+            self.func.to(device)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("func", "turns"):
+            raise AttributeError(name)
+        return getattr(self.func, name)
 
     def __call__(self, inp: Tensor, targ: Tensor) -> Tensor:
         out: Tensor = self.func(inp.reshape(-1), targ.reshape(-1).to(inp.dtype))

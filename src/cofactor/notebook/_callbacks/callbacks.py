@@ -16,6 +16,7 @@ from cofactor.notebook._callbacks.events import (
     CancelStepException,
     CancelTrainException,
     CancelValidException,
+    at,
 )
 from cofactor.notebook._callbacks.recorder import Recorder, shown
 from cofactor.notebook._environment import in_jupyter
@@ -41,28 +42,26 @@ __all__ = [
 ]
 
 
+@at("before_fit", "before_train", "after_batch", "before_validate")
 class TrainEvalCallback(Callback):
     """Counts batches and switches the module between training and evaluation (the Learner does so itself)."""
 
     order, run_valid = -10, False
-    moments = ("before_fit", "before_train", "after_batch", "before_validate")
 
 
+@at("before_batch")
 class CastToTensor(Callback):
     """Does nothing: all tensors are plain tensors here."""
 
     order = 9
-    moments = ("before_batch",)
 
 
+@at("before_fit", "before_epoch", "before_train", "after_batch", "after_train")
+@at("before_validate", "after_validate", "after_fit")
 class ProgressCallback(Callback):
     """Shows the table as it grows: an HTML table with a bar in a notebook, lines of text elsewhere."""
 
     order = 60
-    moments = (
-        *("before_fit", "before_epoch", "before_train", "after_batch", "after_train"),
-        *("before_validate", "after_validate", "after_fit"),
-    )
 
     def __init__(self) -> None:
         self.rows: list[list[str]] = []
@@ -170,6 +169,7 @@ class CSVLogger(Callback):
         self.file.close()
 
 
+@at("before_fit", "after_epoch")
 class ShowGraphCallback(Callback):
     """Plot the losses when training ends."""
 

@@ -106,6 +106,23 @@ class CancelBackwardException(Exception):
     """Skip the backward pass."""
 
 
+def at(*names: str) -> Callable[[type], type]:
+    """Decorator: give a callback methods that do nothing at events that the Learner handles itself. A subclass may call
+    them by ``super()``, and ``show_training_loop`` shows them."""
+
+    def decorate(kind: type) -> type:
+        for name in names:
+            if name not in vars(kind):
+                setattr(kind, name, _nothing)
+        return kind
+
+    return decorate
+
+
+def _nothing(self: Any) -> None:
+    """Do nothing: the Learner does it."""
+
+
 class Callback:
     """Override any of the events: ``before_fit``, ``before_epoch``, ``before_batch``, ``after_pred``, ``after_loss``,
     ``after_batch``, ``after_epoch``, ``after_fit``, ... (all in ``event``).
@@ -117,8 +134,6 @@ class Callback:
 
     order: float = 0
     learn: Any = None
-    moments: tuple[str, ...] = ()
-    """Events of fastai's own callbacks that the Learner handles itself; ``show_training_loop`` shows them."""
     run = run_train = run_valid = True
     remove_on_fetch = False
 

@@ -11,7 +11,7 @@ import torch
 
 from cofactor._plot import new_axes
 from cofactor.errors import ConfigError, NotFittedError
-from cofactor.notebook._callbacks.events import Callback
+from cofactor.notebook._callbacks.events import Callback, at
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._keywords import takes_its_own
 from cofactor.notebook._measures.metrics import AvgLoss, AvgSmoothLoss
@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 
+@at("before_train", "after_batch", "before_validate")
 @takes_its_own
 class Recorder(Callback):
     """``values``: one row per epoch of the last fit, as in the table; ``losses`` (smoothed) and ``lrs`` by batch;
@@ -28,7 +29,6 @@ class Recorder(Callback):
 
     remove_on_fetch = True
     order = 50
-    moments = ("before_train", "after_batch", "after_cancel_train", "before_validate", "after_cancel_validate")
 
     def __init__(
         self, add_time: bool = True, train_metrics: bool = False, valid_metrics: bool = True, beta: float = 0.98

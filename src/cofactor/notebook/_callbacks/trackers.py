@@ -50,6 +50,9 @@ class TrackerCallback(Callback):
     def after_epoch(self) -> None:
         self.improved()
 
+    def after_fit(self) -> None:
+        self.run = True
+
     def improved(self) -> bool:
         """Return whether the last epoch is the best so far."""
         row = self.learn.recorder.values[-1]

@@ -14,9 +14,9 @@ import torch
 from cofactor.errors import ConfigError
 from cofactor.notebook._fastcore.lists import L, mask2idxs
 from cofactor.notebook._keywords import takes, takes_its_own
-from cofactor.notebook._loaders.data_loader import TfmdDL
 from cofactor.notebook._loaders.frames import show as show_frame
 from cofactor.notebook._loaders.loaders import DataLoaders
+from cofactor.notebook._loaders.table_loader import TfmdDL
 from cofactor.notebook._loaders.transforms import InOrder, step, undone
 from cofactor.notebook._tensors import default_device, to_np
 

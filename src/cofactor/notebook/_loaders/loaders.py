@@ -20,13 +20,12 @@ from cofactor.notebook._loaders.data_loader import (
     HOOKS,
     LOADER,
     DataLoader,
-    TabDataLoader,
-    TfmdDL,
     checked_device,
 )
 from cofactor.notebook._loaders.frames import as_pandas
 from cofactor.notebook._loaders.frames import show as show_frame
 from cofactor.notebook._loaders.splitters import IndexSplitter, RandomSplitter
+from cofactor.notebook._loaders.table_loader import TabDataLoader, TfmdDL
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._tensors import default_device, to_np
 
@@ -131,9 +130,12 @@ class DataLoaders:
     def cuda(self) -> Self:
         return self.to("cuda")
 
-    @property
-    def bs(self) -> int:
-        return int(getattr(self.train, "bs", None) or getattr(self.train, "batch_size", None) or 1)
+    def add_tfms(self, tfms: Any, event: str, loaders: Any = None) -> None:
+        """Add transforms to ``after_item``, ``before_batch`` or ``after_batch`` of the loaders (by default all)."""
+        for at in L(range(len(self.loaders)) if loaders is None else loaders):
+            loader = getattr(self, at) if isinstance(at, str) else self.loaders[at]
+            for f in L(tfms):
+                getattr(loader, event).add(f)
 
     @property
     def n_inp(self) -> int:
@@ -212,6 +214,8 @@ class DataLoaders:
             raise AttributeError(name)
         if not self.loaders:
             raise AttributeError(name)
+        if name == "bs":
+            return int(getattr(self.train, "bs", None) or getattr(self.train, "batch_size", None) or 1)
         try:
             return getattr(self.loaders[0], name)
         except AttributeError:

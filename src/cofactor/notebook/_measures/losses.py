@@ -49,11 +49,6 @@ class BaseLoss(FlatLoss):
         found: Tensor = self.func(inp, targ, **kwargs)
         return found
 
-    def to(self, device: Any) -> BaseLoss:
-        if isinstance(self.func, nn.Module):
-            self.func.to(device)
-        return self
-
 
 class CrossEntropyLossFlat(BaseLoss):
     """Cross-entropy of logits over classes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cofactor.notebook._loaders.data_loader import TabDataLoader
+from cofactor.notebook._loaders.table_loader import TabDataLoader
 from cofactor.notebook._training.event_core import EventCore
 from cofactor.notebook._training.jobs import Core, Job, Run
 from cofactor.notebook._training.kernel_core import KernelCore, kernel_of, reaches

@@ -46,7 +46,7 @@ class HasCallbacks:
         if isinstance(cb, type):
             return self.remove_cbs([c for c in self.cbs if isinstance(c, cb)])
         if cb in list(self.cbs):
-            self.cbs = L([c for c in self.cbs if c is not cb])
+            self.cbs[:] = [c for c in self.cbs if c is not cb]
             name: str = cb.name
             cb.learn = None
             if self.__dict__.get(name) is cb and not isinstance(cb, Recorder):
@@ -87,7 +87,7 @@ class HasCallbacks:
 
     def ordered_cbs(self, event: str) -> L:
         """Return the callbacks that have an event, in order."""
-        return L([c for c in self.cbs.sorted("order") if c.has(event) or event in c.moments])
+        return L([c for c in self.cbs.sorted("order") if c.has(event)])
 
     def __call__(self, event_name: Any) -> None:
         for name in L(event_name):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cofactor import train
 from cofactor.model import Hyper, Kind
-from cofactor.notebook._loaders.data_loader import TabDataLoader
+from cofactor.notebook._loaders.table_loader import TabDataLoader
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._modules.optimizer import Optimizer
 

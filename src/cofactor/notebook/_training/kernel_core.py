@@ -22,8 +22,8 @@ from cofactor.models.torch.layers import (
     EmbeddingDotBias,
 )
 from cofactor.models.torch.optim import Adam as AdamRule
-from cofactor.notebook._loaders.data_loader import TabDataLoader
 from cofactor.notebook._loaders.loaders import DataLoaders
+from cofactor.notebook._loaders.table_loader import TabDataLoader
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._measures.losses_known import kernel_job
 from cofactor.notebook._modules.adam import Adam

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from cofactor.notebook._callbacks.events import (
 )
 from cofactor.notebook._callbacks.hooks import module_summary
 from cofactor.notebook._callbacks.recorder import Recorder
-from cofactor.notebook._environment import ContextManagers, defaults
+from cofactor.notebook._environment import ContextManagers, defaults, replacing_yield
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._fastcore.values import noop
 from cofactor.notebook._files import exported, weights
@@ -355,6 +356,17 @@ class Learner(Fits, ShowsResults, Batches, HasCallbacks):
         """Return tensors without their gradients."""
         return to_detach(b, cpu)
 
+    @contextlib.contextmanager
+    def loss_not_reduced(self) -> Iterator[Learner]:
+        """Return the loss of each row inside ``with learn.loss_not_reduced():``, where the loss has a ``reduction``."""
+        if hasattr(self.loss_func, "reduction"):
+            with replacing_yield(self.loss_func, "reduction", "none"):
+                yield self
+        else:
+            before = self.loss_func
+            with replacing_yield(self, "loss_func", partial(before, reduction="none")):
+                yield self
+
     def to_fp32(self) -> Learner:
         """Keep training in single precision."""
         return self
@@ -365,7 +377,8 @@ class Learner(Fits, ShowsResults, Batches, HasCallbacks):
         print(SINGLE)
         return self
 
-    to_bf16 = to_fp16
+    to_bf16 = to_non_native_fp16 = to_fp16
+    to_non_native_fp32 = to_channelslast = to_contiguous = to_fp32
 
     def to(self, device: Any) -> Learner:
         """Train on another device."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cofactor.models.torch import stepper as torch_run
-from cofactor.notebook._loaders.data_loader import TabDataLoader
 from cofactor.notebook._loaders.loaders import DataLoaders
+from cofactor.notebook._loaders.table_loader import TabDataLoader
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._measures.losses_known import outputs_of
 from cofactor.notebook._training.jobs import Core, split_batch
@@ -34,7 +34,7 @@ def predictions(module: nn.Module, dl: Any, dls: Any, core: Core | None) -> Pred
     was = module.training
     module.eval()
     try:
-        if isinstance(dl, TabDataLoader) and not dl.hooked(*dl.hooks) and isinstance(dl.dataset, TabularPandas):
+        if isinstance(dl, TabDataLoader) and not dl.own_batches and isinstance(dl.dataset, TabularPandas):
             return _of_table(module, dl, dls, core)
         return _of_batches(module, dl, dls)
     finally:
