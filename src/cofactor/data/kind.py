@@ -137,7 +137,7 @@ def guess_kind(values: NDArray[Any], column: str | None = "rating") -> Guess:
     if found[0] < 0:
         return Guess("ratings", f"{shown}, some below 0", codes)
     if len(found) > GRID:
-        if _stretch(found, counts) > TAIL:
+        if _stretch(found, counts) > TAIL and found[-1] >= 2 * found[0]:  # 50,000 to 50,179 counts nothing
             return Guess("counts", f"{shown} with a long tail")
         return Guess("ratings", f"{shown} without a long tail", codes)
     if len(found) == 2 and found[1] == 2 * found[0] and counts[0] > 3 * counts[1]:

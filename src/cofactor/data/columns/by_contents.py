@@ -14,7 +14,7 @@ from cofactor.data.columns.contents import (
     out_of_place,
     says_what_happened,
 )
-from cofactor.data.columns.facts import is_fact
+from cofactor.data.columns.facts import is_fact, is_finer
 from cofactor.data.columns.given import Found
 from cofactor.data.columns.names import never_again
 from cofactor.data.kind import GRID
@@ -153,6 +153,12 @@ _LINES = 50
 def _take_rating(columns: _Columns) -> None:
     sample, what = columns.sample, columns.what
     ids = [columns.found[role] for role in ("user", "item") if role in columns.found]
+    for name in columns.holding("value", "decimals", "nothing"):
+        if any(is_finer(sample, name, one) for one in ids):
+            if what[name] != "nothing":
+                columns.said.append(f"each value of {columns.at(name)} has one user or item, as its parts have")
+            what[name] = "nothing"
+            ids = [*ids, name]
     for name in columns.holding("value", "decimals"):
         if is_fact(sample, name, ids):
             what[name] = "fact"

@@ -7,10 +7,17 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from cofactor.data.columns.behaviours import says_no
-from cofactor.data.columns.contents import is_behaviour, is_clock, is_vote, says_what_happened
-from cofactor.data.columns.facts import finest_time, is_fact, varies
+from cofactor.data.columns.contents import holds_moments, is_behaviour, is_clock, is_vote, says_what_happened
+from cofactor.data.columns.facts import finest_time, is_fact, may_be_a_value, varies
 from cofactor.data.columns.given import Found, Wanted, listed
-from cofactor.data.columns.names import column_of, is_usual, outcome_of, plain_name, unsure_ratings, unsure_times
+from cofactor.data.columns.names import (
+    column_of,
+    is_usual,
+    outcome_of,
+    plain_name,
+    unsure_ratings,
+    unsure_times,
+)
 from cofactor.data.columns.values import as_numbers, is_duration
 from cofactor.data.kind import GRID, says_amount, says_count, says_grade
 from cofactor.data.tables import Table
@@ -31,6 +38,8 @@ def find_by_names(
         match = _time_of(table.sample, free, found.columns) if role == "time" else column_of(table.sample, free, role)
         if match is not None:
             found.columns[role] = match
+    if "rating" in roles and "rating" in found.columns:
+        _doubt_rating(table.sample, found, found.free(table))
     if "rating" in roles and "rating" not in found.columns and "item" in found.columns:
         item = found.columns["item"]
         amounts = [name for name in found.free(table) if says_amount(name) and varies(table.sample, name, item)]
@@ -46,6 +55,28 @@ def find_by_names(
             found.columns["rating"] = votes[0]
     open_roles = [role for role in ("rating", "time") if asked[role] is None and role not in found.columns]
     found.said += "".join(f"; {text}" for text in _left_out(table.sample, found.free(table), open_roles))
+
+
+_OF_THINGS = frozenset(("weight", "count", "cnt", "value", "values"))
+"""Names of amounts that may also be those of a thing: its weight, say."""
+
+
+def _doubt_rating(sample: pl.DataFrame, found: Found, free: Sequence[str]) -> None:
+    """Say where other columns may be the rating too, or where it is the same in all rows of an item; an amount of which
+    that is so is none of the row."""
+    name, ids = found.columns["rating"], [found.columns[role] for role in ("user", "item") if role in found.columns]
+    if sample[name].dtype.is_nested() or sample[name].dtype == pl.Object:
+        return
+    others = [one for one in free if is_usual(one, "rating") and may_be_a_value(sample, one, ids)]
+    if plain_name(name) in _OF_THINGS and is_fact(sample, name, ids):
+        del found.columns["rating"]
+        found.said += f"; {name!r} has one value for all rows of a user or item: rating={name!r} would use it"
+        if others:
+            found.columns["rating"] = others.pop(0)
+    elif "item" in found.columns and is_fact(sample, name, [found.columns["item"]]):
+        found.said += f"; {name!r} has one value for all rows of an item, as its mean would"
+    if others:
+        found.said += f"; {listed(others)} may be the rating too: rating={others[0]!r} would use it"
 
 
 def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> None:
@@ -100,7 +131,7 @@ def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -
             said.append(f"{name!r} may say which rows were taken back; they are kept (drop them before reading)")
     unread = [name for name in free if _unreadable(sample, name)]
     if "rating" in roles and unread:
-        text = sample[unread[0]].drop_nulls()[0]
+        text = sample[unread[0]].drop_nulls()[0][:40]
         said.append(f"{unread[0]!r} holds texts such as {text!r}, which are not numbers, so it is not used")
     clocks = [name for name in free if is_usual(name, "time") and is_duration(sample[name])]
     if "time" in roles and clocks:
@@ -115,7 +146,7 @@ def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -
         if name not in (*clocks, *undated) and seems_time(sample[name]) and not is_written_time(sample[name])
     ]
     if "time" in roles and undated:
-        shown = sample[undated[0]].drop_nulls().head(1).to_list()
+        shown = [str(one)[:40] for one in sample[undated[0]].drop_nulls().head(1).to_list()]
         said.append(
             f"{undated[0]!r} is not taken for the time: its values{f', such as {shown[0]},' if shown else ''} are not"
             f" dates (time={undated[0]!r} uses it)"
@@ -170,7 +201,9 @@ def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str
     ids = [chosen[role] for role in ("user", "item") if role in chosen]
     match = column_of(sample, free, "time")
     if match is not None and (is_usual(match, "time") or not is_fact(sample, match, ids)):
-        return match
+        same = [name for name in free if is_usual(name, "time") and name != match and holds_moments(sample[name])]
+        finer = finest_time(sample, [match, *same]) if same and holds_moments(sample[match]) else None
+        return finer or match
     if match is None and (unsure := unsure_times(sample, free)):
         return finest_time(sample, unsure)
     dated = [name for name in free if _holds_dates(sample[name]) and not is_fact(sample, name, ids)]

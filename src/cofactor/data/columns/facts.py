@@ -34,6 +34,15 @@ def is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
     return False
 
 
+def is_finer(sample: pl.DataFrame, name: str, one: str) -> bool:
+    """Return whether nearly all values that repeat occur with one user (or one item) alone, as the ids of its parts do:
+    an album has one artist."""
+    seen = sample.select(pl.col(name).alias("value"), pl.col(one).alias("id")).drop_nulls()
+    often = seen.group_by("value").agg(pl.len(), pl.col("id").n_unique().alias("different")).filter(pl.col("len") > 1)
+    rows = int(often["len"].sum())
+    return len(often) >= 3 and rows >= 10 and int(often.filter(pl.col("different") == 1)["len"].sum()) >= 0.95 * rows
+
+
 def may_be_ids(values: pl.Series, role: str) -> bool:
     """Return whether a column that is left over may hold ids: it is not by its name an amount or a total, nor an
     attribute (a tag, a city) in place of a user, and holds no decimals and no times."""

@@ -11,26 +11,27 @@ import polars as pl
 from cofactor.data.columns.contents import holds_moments, is_time_of_day
 
 _KNOWN = {
-    "user": """user user_id uid users customer customer_id cust_id cust_code customer_code client client_id
-        visitor visitor_id member member_id account account_id person person_id reviewer reviewer_id
-        reviewers review_user_id viewer viewer_id profile profile_id buyer buyer_id shopper listener reader player_id
-        steam_id household_key household student_id learner_id subscriber_id student learner subscriber patron
-        patron_id guest_id athlete_id athlete respondent respondent_id participant participant_id rater rater_id
-        donor_id card_id playlist_id login user_token distinct_id user_pseudo_id anonymous_id user_name
-        profile_name review_profile_name buyer_name email email_address customer_email buyer_email author
+    "user": """user user_id uid users customer customer_id cust_id cust_code customer_code customer_number client
+        client_id visitor visitor_id member member_id member_number account account_id person person_id reviewer
+        reviewer_id reviewers review_user_id viewer viewer_id profile profile_id buyer buyer_id shopper listener
+        reader player_id steam_id household_key household student_id learner_id subscriber_id student learner
+        subscriber patron patron_id guest_id athlete_id athlete respondent respondent_id participant participant_id
+        rater rater_id donor_id card_id playlist_id login user_token distinct_id user_pseudo_id anonymous_id
+        user_name profile_name review_profile_name buyer_name email email_address customer_email buyer_email author
         author_id session session_id msno uuid device_id cookie_id u""",
     "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book
-        book_id song song_id track track_id track_uri artist artist_id article article_id game game_id show
+        book_id song song_id track track_id track_uri article article_id game game_id show
         show_id business business_id stock_code item_code product_code prod_code prod_id sku anime anime_id joke
         joke_id content content_id document document_id doc_id recipe recipe_id place place_id venue venue_id
         poi poi_id location_id listing listing_id hotel hotel_id beer beer_id beer_beer_id wine_id news news_id
-        video video_id course course_id app app_id goods_id goods bookmark_id subject subject_id aid gmap_id
+        video video_id course course_id app app_id job_id goods_id goods bookmark_id subject subject_id aid gmap_id
         restaurant_id sku_id offer_id coupon_id ad_id post_id media_id page_id object_id podcast_id subreddit
-        product_sku item_sku variant_sku restaurant hotel venue recipe course
+        product_sku item_sku variant_sku item_description restaurant hotel venue recipe course
         podcast question_id problem_id exercise_id repo_name spotify_track_uri lineitem_sku asin_isbn item_name
         product_name item_title product_title movie_title book_title song_name track_name lineitem_name
         beer_name restaurant_name hotel_name venue_name place_name business_name show_name episode_name
-        podcast_name anime_title recipe_name app_name page_url page_location page_path url page title name i""",
+        podcast_name anime_title recipe_name app_name song_title track_title
+        artist artist_id artist_name page_url page_location page_path url page title name i""",
     "rating": """rating ratings score scores stars star_rating overall value values rate preference pref
         user_rating review_score overall_rating review_overall play_count plays listen_count listens scrobbles
         count cnt weight quantity qty r_ui r""",
@@ -94,6 +95,11 @@ _TAKEN = """click clicked is_click is_clicked clk click_label converted conversi
     is_liked is_like like recommended is_recommended recommend voted_up thumbs_up label target"""
 OUTCOMES = tuple(_TAKEN.split())
 """Names of an outcome column (0: only shown, 1: taken), the broadest first."""
+_CALLS = """id ids name names title key keys code codes no nr num number hash hashed uid uuid guid sk pk email mail
+    login handle ref reference identifier index idx encoded enc anon anonymous anonymized md sha uri slug list full sku
+    asin isbn original str string int text new old raw clean"""
+_IDS = frozenset(_CALLS.split())
+"""Words that may end the name of a column of ids, as in ``customer_number``."""
 _FACTS = """age gender sex nationality occupation profession job income education birth birthday address postcode
     zipcode city state country region zip location lat lon latitude longitude segment type agent group
     category categories genre genres price cost brand year count counts number num total average avg mean max min std
@@ -137,25 +143,32 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
     if role == "time":
         exact = [name for name in exact if not is_time_of_day(sample[name]) and not _of_the_month(name, sample[name])]
         exact = [name for name in exact if not _is_empty(sample[name])]
-        exact.sort(key=lambda name: not holds_moments(sample[name]))
+        exact.sort(key=lambda name: (not holds_moments(sample[name]), always_one(sample[name])))
     if role == "rating":
         exact = [name for name in exact if not _is_empty(sample[name])]
-        exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
+        text = {name: sample[name].dtype == pl.String and not _numbers_in(sample[name]) for name in exact}
+        exact.sort(key=lambda name: (text[name], always_one(sample[name])))
     if role in ("user", "item"):
         # The number of a review, say, comes after what comes again.
-        exact.sort(key=lambda name: (_is_empty(sample[name]), never_again(sample[name]), _always_one(sample[name])))
+        exact.sort(key=lambda name: (_is_empty(sample[name]), never_again(sample[name]), always_one(sample[name])))
     if role == "item" and exact and is_weak(exact[0]) and _other_ids(names):
         return None
     if exact:
         return exact[0]
     alike = [n for n in names if _STEMS[role] & set(words_of(own[n])) and not _ABOUT & set(words_of(own[n]))]
-    if role in ("user", "item"):  # user_score is a score, and user_reviews are many
-        alike = [n for n in alike if not _OF_A_ROW & set(words_of(own[n]))]
+    if role in ("user", "item"):  # user_score is a score, user_reviews are many, and a user_answer is none of both
+        alike = [n for n in alike if not _OF_A_ROW & set(words_of(own[n])) and _names_ids(own[n], role)]
     if role == "time":
         alike = [name for name in alike if holds_moments(sample[name])]
     elif role == "rating":
         alike = [name for name in alike if sample[name].dtype != pl.String or _numbers_in(sample[name])]
     return alike[0] if len(alike) == 1 else None
+
+
+def _names_ids(name: str, role: str) -> bool:
+    """Whether a name ends with what the ids are of, or with a word for ids, as in ``customer_unique_id``."""
+    last = words_of(name)[-1]
+    return last in _STEMS[role] or last in _IDS
 
 
 def _without_table(names: Sequence[str]) -> dict[str, str]:
@@ -264,7 +277,7 @@ def never_again(values: pl.Series) -> bool:
     return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.is_unique().all()
 
 
-def _always_one(values: pl.Series) -> bool:
+def always_one(values: pl.Series) -> bool:
     """Whether, of many rows, all have the same value."""
     return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.n_unique() == 1
 

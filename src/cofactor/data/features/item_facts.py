@@ -54,7 +54,7 @@ def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.Dat
             f"no column {title!r} in {table.label} for the titles; there are: {', '.join(table.names[:20])}"
         )
     item = data.columns.item
-    if item not in table.names or (title is None and not table.headed):
+    if item not in table.names or (title is None and (not table.headed or _is_a_title(item))):
         return None
     taken = (data.columns.user, item, data.columns.rating, data.columns.time)
     plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in taken}
@@ -73,6 +73,11 @@ def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.Dat
         if title is not None:
             raise
         return None
+
+
+def _is_a_title(item: str) -> bool:
+    """Whether the ids of items are their names, which need no other (``trackname`` beside ``artistname``)."""
+    return column_names.plain_name(item).endswith(("name", "title", "description"))
 
 
 def _groups(table: Table, data: Interactions) -> pl.DataFrame | None:

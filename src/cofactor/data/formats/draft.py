@@ -10,6 +10,7 @@ from cofactor.data.formats import around_rows, layout
 from cofactor.data.formats.binary import refuse_binary
 from cofactor.data.formats.encodings import guessed, is_utf8, of_wide_letters, recode
 from cofactor.data.formats.layout import BLANKS
+from cofactor.data.formats.records import records
 from cofactor.data.tables import SAMPLE_ROWS
 from cofactor.errors import DataError
 
@@ -184,12 +185,12 @@ def _tail(path: Path) -> bytes:
 
 
 def _lines(head: bytes, whole: bool) -> list[str]:
-    """Return the lines that are not empty, without the last one if the file goes on, since it may be cut."""
+    """Return the records that are not empty, without the last line if the file goes on, since it may be cut."""
     text = head[: max(1 << 16, head.find(b"\n", head.find(b"\n") + 1) + 1)] if whole else head
     lines = text.decode("utf-8", "replace").lstrip("\ufeff").split("\n")
     if len(lines) > 1 and (not whole or len(text) < len(head)):
         lines.pop()
-    return [line.rstrip("\r") for line in lines if line.strip()]
+    return records([line.rstrip("\r") for line in lines])
 
 
 def _below(text: bytes, lines: int) -> bytes:

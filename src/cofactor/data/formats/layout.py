@@ -6,6 +6,7 @@ These are plain functions of the first lines. They refuse what they cannot tell 
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 
@@ -36,9 +37,22 @@ def split_fields(line: str, sep: str, quote: str | None) -> list[str]:
     if len(sep) > 1 or quote is None or quote not in line:
         return line.split(sep)
     try:
-        return next(csv.reader([line], delimiter=sep, quotechar=quote), [])
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=sep, quotechar=quote), [])
     except csv.Error as error:
         raise DataError(f"the line {line[:60]!r} cannot be split into fields: {error}") from None
+
+
+def strict_fields(line: str, sep: str) -> list[str]:
+    """Return the fields of one line quoted as in CSV, and none where a quote stands elsewhere."""
+    try:
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=sep, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def even(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether there are rows of several fields, all of the same number."""
+    return len(rows) > 1 and len(rows[0]) > 1 and len({len(row) for row in rows}) == 1
 
 
 def guess_separator(lines: Sequence[str]) -> str:
@@ -109,7 +123,10 @@ def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
 
 def is_quoted(lines: Sequence[str], sep: str) -> bool:
     """Return whether fields are quoted as in CSV; texts with tabs seldom are. Every quote must open or close a field or
-    be doubled inside one, and either a whole column is quoted or some quote is doubled."""
+    be doubled inside one, and either a whole column is quoted or some quote is doubled; or only so do all lines have
+    the same fields."""
+    if len({len(line.split(sep)) for line in lines}) > 1 and even([strict_fields(line, sep) for line in lines]):
+        return True
     rows = [line.split(sep) for line in lines]
     cells = [cell for row in rows for cell in row if '"' in cell]
     if not cells or not all(re.fullmatch(r'"(?:[^"]|"")*"', cell) for cell in cells):

@@ -92,7 +92,8 @@ def unfold_items(table: Table, found: Roles) -> Table:
         notes.append(f"{len(frame) - len(once):,} rows that repeat a user's list of items left out")
         frame = once
     if frame[item].dtype == pl.String:
-        frame = frame.with_columns(_split(frame[item]))
+        bracketed = [name for name in names if name not in (item, users.name) and _all_in_brackets(frame[name])]
+        frame = frame.with_columns(_split(frame[item]), *(_numbers(_split(frame[name])) for name in bracketed))
     nested = [name for name in names if isinstance(frame[name].dtype, (pl.List, pl.Array))]
     frame = frame.with_columns(frame[name].arr.to_list() for name in nested if isinstance(frame[name].dtype, pl.Array))
     frame = frame.filter(pl.col(item).list.len() > 0)
@@ -176,6 +177,16 @@ def _lists_of_text(values: pl.Series) -> bool:
     flat = [re.sub(_SHOWN, "", token) for cell in tokens for token in cell]
     matches = [_TOKEN.fullmatch(token) for token in flat]
     return all(matches) and len({match[1] for match in matches if match}) == 1 and len(set(flat)) < len(flat)
+
+
+def _all_in_brackets(values: pl.Series) -> bool:
+    return values.dtype == pl.String and len(values) > 0 and bool(values.str.contains(_IN_BRACKETS).all())
+
+
+def _numbers(lists: pl.Series) -> pl.Series:
+    """Return lists of texts as lists of numbers, where all are."""
+    numbers = lists.list.eval(pl.element().cast(pl.Float64, strict=False))
+    return lists if numbers.list.eval(pl.element().is_null()).list.any().any() else numbers
 
 
 def _split(text: pl.Series) -> pl.Series:

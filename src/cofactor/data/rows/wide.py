@@ -102,7 +102,7 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
         key = key if key is not None and (frame[key].dtype == pl.String or is_usual(key, "user")) else None
     turned = user is None and key is not None and table.headed and plain_name(key) in _ITEMS
     gone = [float(v) for v in missing or () if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    items = [name for name in frame.columns if name != key]
+    items = [name for name in frame.columns if name != key and (name.strip() or frame[name].null_count() < len(frame))]
     body = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in items)
     bad = next((name for name in items if body[name].null_count() > frame[name].null_count()), None)
     if bad is not None and _texts(frame[bad]):

@@ -38,7 +38,7 @@ _SINCE_OTHER_YEARS = (
 """Counts of tenths of a microsecond: range, the seconds before 1970 at which they start, and their name."""
 
 
-_YEAR_1900, _YEAR_1995, _YEAR_2100 = -2_208_988_800, 788_918_400, 4_102_444_800
+_YEAR_1900, _YEAR_1980, _YEAR_1995, _YEAR_2100 = -2_208_988_800, 315_532_800, 788_918_400, 4_102_444_800
 
 
 def to_seconds(
@@ -253,7 +253,15 @@ def far_times(times: Array, limits: tuple[int, int] | None = None) -> str | None
         return None
     odd = (np.abs(times) <= DAY) | (times > _YEAR_2100)
     n = int(odd.sum())
-    if not n or 2 * n > len(times) or int(np.abs(times[~odd]).min()) < 315_532_800:  # 1980
+    if not n or 2 * n > len(times) or int(np.abs(times[~odd]).min()) < _YEAR_1980:
+        ahead = float((times > time.time() + 366 * DAY).mean())
+        if low < _YEAR_1980 and ahead > 0.01:
+            first, last = (np.datetime64(at, "s").astype("datetime64[D]") for at in (low, high))
+            return (
+                f"the times lie between {first} and {last}, {ahead:.0%} of them in the future, so they may not be"
+                " seconds since 1970 but count from another moment, such as the first of each user; splits by time use"
+                " them unchanged"
+            )
         return None
     day = np.datetime64(int(times[np.argmax(odd)]), "s").astype("datetime64[D]")
     return (
