@@ -122,7 +122,7 @@ def commands(rng: random.Random, like: Shape) -> Iterator[list[str]]:
         more = ["--valid", "0.2"] if rng.random() < 0.3 else []
         yield ["fit", a, "--model", model, "--out", f"m_{model}.cofactor", *QUICK.get(model, ()), *more]
     yield ["check", a]
-    yield ["split", a, "--out", "parts"]
+    yield ["split", a, "--out-train", "train.csv", "--out-test", "test.csv"]
     yield ["compare", a, "--models", ",".join(rng.sample(("als", "bias", "popular", "item-cosine", "ease"), 2))]
     yield ["tune", a, "--model", rng.choice(["als", "item-knn", "ease"]), "--trials", "1"]
     for bundle in sorted(str(one) for one in Path().glob("m_*.cofactor")):
