@@ -16,7 +16,7 @@ from cofactor._html import lines_html, table_html
 from cofactor._plot import short
 from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
-from cofactor.model import Additive, LeavesOut, StartsFromAverage, Terms
+from cofactor.model import Additive, HasVectors, LeavesOut, StartsFromAverage, Terms
 from cofactor.recommend.contributions import contributions, entries_compared, entries_explained
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
@@ -342,7 +342,8 @@ def _parts(rec: Fitted, who: UserProfile, item: int, n: int) -> _Parts:
 def _rest_is_average(rec: Fitted) -> bool:
     """Return whether the rest of a score is the average user's part. In factor models it is not, since their ratings
     interact."""
-    return isinstance(rec.model, StartsFromAverage) and isinstance(rec.model, LeavesOut)
+    starts = isinstance(rec.model, StartsFromAverage) and isinstance(rec.model, LeavesOut)
+    return starts and not isinstance(rec.model, HasVectors)
 
 
 def _rows(frame: pl.DataFrame, at: Array) -> pl.DataFrame:

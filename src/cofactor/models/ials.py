@@ -23,12 +23,21 @@ from cofactor.kernels.ials.cg import improve_rows
 from cofactor.kernels.products import dots
 from cofactor.kernels.sums import CHUNK, Node, chunks, merged, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
-from cofactor.models.base.age import aged, check_half_life, check_timed, faded, half_life_option, popularity
+from cofactor.models.base.age import (
+    aged,
+    check_half_life,
+    check_timed,
+    faded,
+    half_life_option,
+    newest_entry,
+    popularity,
+)
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.average import spread_as, start_weight, trust
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
 from cofactor.models.base.factor_ranker import FactorRanker
+from cofactor.models.base.left_out import minima_without
 from cofactor.models.base.propensity import check_propensity, debiased, item_worth, propensity_option
 from cofactor.models.base.sparse import frozen, transposed
 from cofactor.models.base.stored_rows import LATER, stored_average
@@ -176,16 +185,47 @@ class Ials(FactorRanker):
 
     def fold_in(self, histories: CSR) -> Array:
         """Return float32 (n, k): the exact minimum for users with these ratings, starting from the average user."""
-        c, items = self._constants(), self.factors("item")
+        minima = self._minima(self._weighed(histories))
+        return started(minima, histories.counts, fitted(self.average, self.name))
+
+    @one_thread()
+    def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
+        """Return float64 (len(items), 1 + len(positions)): the scores of the exact minimum, and of that without each
+        entry (``base/left_out.py``). The average user's part stays."""
+        table, at, wanted = self.factors("item"), np.asarray(positions, dtype=np.int64), np.asarray(items)
+        rows, k = self._weighed(history), table.shape[1]
+        each = np.ones(len(rows.indices)) if rows.weights is None else rows.weights
+        ridge = self._ridges(np.concatenate([rows.totals, rows.totals - each[at]]))
+        weights = np.float32(self._constants().alpha) * rows.values
+        states = minima_without(table[rows.indices], weights, self._product()[:k, :k], ridge, at)
+        for place in np.flatnonzero(at == newest_entry(history, self.config.half_life)):  # ages begin with another
+            states[1 + place] = self._minima(self._weighed(history.without_each(at[[place]])))[1]
+        states += start_weight(history.counts)[0] * fitted(self.average, self.name)
+        if not states[0].any():  # nothing counts: popularity
+            return np.repeat(fitted(self.popularity, self.name)[wanted, None].astype(np.float64), len(states), axis=1)
+        return np.asarray(table[wanted].astype(np.float64) @ states.T)
+
+    def _weighed(self, histories: CSR) -> CSR:
         rows = weighted_with_dislikes(histories, fitted(self.range, self.name), self.config.min_rating_weight)
-        rows = aged(debiased(rows, self._row_worth()), self.config.half_life)
-        table = padded(items)
+        return aged(debiased(rows, self._row_worth()), self.config.half_life)
+
+    def _ridges(self, totals: Array) -> Array:
+        c = self._constants()
+        return ridges(totals, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
+
+    def _product(self) -> Array:
         if self._gram is None:
-            self._gram = gram(table)
+            self._gram = gram(padded(self.factors("item")))
+        return self._gram
+
+    def _minima(self, rows: CSR) -> Array:
+        """Return float32 (n, k): the exact minima of weighed rows."""
+        items = self.factors("item")
+        table = padded(items)
         out = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
-        ridge = ridges(rows.totals, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
-        improve(rows, c.alpha, table, self._gram, ridge, out, width=table.shape[1])
-        return started(out[:, : items.shape[1]], rows.counts, fitted(self.average, self.name))
+        arrays = (table, self._product(), self._ridges(rows.totals), out)
+        improve(rows, self._constants().alpha, *arrays, width=table.shape[1])
+        return out[:, : items.shape[1]]
 
     def average_part(self, history: CSR, items: Array) -> Array:
         """Return float64 (len(items),): the average user's contribution to the scores of one history."""

@@ -57,6 +57,15 @@ def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
     return rows._replace(values=(rows.values * decay).astype(np.float32))
 
 
+def newest_entry(rows: CSR, half_life: float) -> int:
+    """Return the position of the entry from which :func:`aged` measures the ages of a single row, or -1 if none or
+    several are the newest, or age does not matter."""
+    if not half_life or rows.order is None or not len(rows.order):
+        return -1
+    newest = np.flatnonzero(rows.order == rows.order.max())
+    return int(newest[0]) if len(newest) == 1 else -1
+
+
 def faded(data: Interactions, half_life: float) -> Interactions:
     """Return the same pairs, where each value that sums several events weighs them by their age when the last of them
     happened: halved for every ``half_life`` days. Together with the decay of the pair from its last event on
