@@ -39,7 +39,7 @@ def what_if(
             raise DataError(f"{item!r} is not among the rated items, so it cannot be left out")
         del ratings[code]
     for item, value in changed.items():
-        ratings[rec.items.code(item)] = rating_of(rec, item, value)
+        ratings[rec.items.code(item)] = rating_of(rec.scale, item, value)
     codes = np.array(sorted(ratings), dtype=np.int32)
     order = None
     if who.order is not None:  # new ratings are the newest

@@ -12,12 +12,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.vectors import LANES, add_scaled, inverse_root, minus_product, times
+
 Array = NDArray[Any]
 
 FAST = {"contract"}
 """Allow multiply and add to be fused, but nothing to be reordered."""
-LANES = 16
-"""Number of systems that are solved side by side, one in each SIMD lane."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -137,80 +137,84 @@ def solve_without(
     """
     n, k = len(indices), other.shape[1]
     d = k + 1
-    gram, x, met, count = np.zeros((d, d)), np.zeros(d), np.zeros(d), 0.0
-    y, weight = np.ones((n, d), dtype=np.float32), np.ones(n, dtype=np.float32)
+    width = (d + LANES - 1) // LANES * LANES
+    room = max(n, 1)  # an empty history has no entry 0 to read
+    y, near = np.zeros((room, width), dtype=np.float32), np.zeros((room, width), dtype=np.float32)
+    gram, sums, count = np.zeros((d, width), dtype=np.float32), np.zeros((2, width), dtype=np.float32), 0.0
+    weight, error = np.ones(room, dtype=np.float32), np.zeros(room, dtype=np.float32)
     if len(weights):
         weight[:] = weights
     for at in range(n):
-        column, w = indices[at], weight[at]
+        column = indices[at]
+        y[at, k] = 1.0
         for a in range(k):
             y[at, a] = other[column, a]
-        r = w * (values[at] - offsets[column])
-        for a in range(d):
-            x[a] += r * y[at, a]
-            if len(other_spread):
-                met[a] += w * other_spread[column, a]
-            for b in range(a, d):
-                gram[a, b] += w * y[at, a] * y[at, b]
-        count += w
+        if len(other_spread):
+            for a in range(k):
+                near[at, a] = other_spread[column, a]
+        error[at] = weight[at] * (values[at] - offsets[column])
+        count += weight[at]
+    for e0 in range(0, n, 4):
+        e1, e2, e3 = min(e0 + 1, n - 1), min(e0 + 2, n - 1), min(e0 + 3, n - 1)
+        s1, s2, s3 = np.float32(e0 + 1 < n), np.float32(e0 + 2 < n), np.float32(e0 + 3 < n)
+        w0, w1, w2, w3 = weight[e0], s1 * weight[e1], s2 * weight[e2], s3 * weight[e3]
+        for b in range(0, d, LANES):
+            places = e0 * width + b, e1 * width + b, e2 * width + b, e3 * width + b
+            add_scaled(sums, b, y, places, (error[e0], s1 * error[e1], s2 * error[e2], s3 * error[e3]))
+            add_scaled(sums, width + b, near, places, (w0, w1, w2, w3))
+            for a in range(min(b + LANES, d)):
+                f = w0 * y[e0, a], w1 * y[e1, a], w2 * y[e2, a], w3 * y[e3, a]
+                add_scaled(gram, a * width + b, y, places, f)
     part, right = np.zeros((d, d, LANES), dtype=np.float32), np.zeros((d, LANES), dtype=np.float32)
-    gone, mine = np.zeros((d, LANES), dtype=np.float32), np.zeros((d, LANES), dtype=np.float32)
-    scale, left = np.zeros(LANES), np.zeros(LANES, dtype=np.float32)
+    gone, lost = np.zeros((d, LANES), dtype=np.float32), np.zeros((d, LANES), dtype=np.float32)
+    root = np.zeros((d, LANES), dtype=np.float32)
     for first in range(0, len(rows), LANES):
         for lane in range(LANES):
             which = min(first + lane, len(rows) - 1)
             at = max(0, positions[which - 1]) if which else 0
-            w = weight[at] if which else np.float32(0.0)  # of the entry that is left out
-            left[lane] = w
-            scale[lane] = (count - w if (n - 1 if which else n) else 1.0) ** nu
-            error = w * (values[at] - offsets[indices[at]]) if which else 0.0
+            left = np.float32(which > 0)  # the first row leaves nothing out
+            w, e = left * weight[at], left * error[at]
+            scale = np.float32((count - w if (n - 1 if which else n) else 1.0) ** nu)
             for a in range(d):
-                gone[a, lane] = y[at, a] if which else np.float32(0.0)
-                mine[a, lane] = x[a] - error * gone[a, lane]
+                out = left * y[at, a]
+                gone[a, lane], lost[a, lane] = out, w * out
+                right[a, lane] = sums[0, a] - e * out
+                root[a, lane] = ridge[a] * scale + (sums[1, a] - w * near[at, a]) if a < k else ridge[k]
         for a in range(d):
-            for lane in range(LANES):
-                right[a, lane] = mine[a, lane]
             for b in range(a, d):
+                whole, o = gram[a, b], (a * d + b) * LANES
                 for lane in range(LANES):
-                    part[a, b, lane] = gram[a, b] - left[lane] * gone[a, lane] * gone[b, lane]
+                    part[a, b, lane] = whole
+                minus_product(part, o, lost, a * LANES, gone, b * LANES)
             for lane in range(LANES):
-                pull = ridge[a] * scale[lane] if a < k else ridge[k]
-                if a < k:
-                    pull += met[a]
-                    which = min(first + lane, len(rows) - 1)
-                    if which and len(other_spread):
-                        pull -= left[lane] * other_spread[indices[max(0, positions[which - 1])], a]
-                part[a, a, lane] += pull
-        _solve_lanes(part, right)
+                part[a, a, lane] += root[a, lane]
+        _solve_lanes(part, right, root)
         for lane in range(min(LANES, len(rows) - first)):
             for a in range(d):
                 rows[first + lane, a] = right[a, lane]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _solve_lanes(gram: Array, x: Array) -> None:
-    """Do the same as :func:`solve` for ``LANES`` systems side by side: (d, d, LANES) and (d, LANES)."""
-    d, root = len(x), np.empty(LANES, dtype=np.float32)
+@njit(cache=True, nogil=True)
+def _solve_lanes(gram: Array, x: Array, root: Array) -> None:
+    """Do the same as :func:`solve` for ``LANES`` systems side by side: (d, d, LANES) and (d, LANES).
+
+    ``root`` (d, LANES) is overwritten. All are float32 and C-contiguous.
+    """
+    d = len(x)
     for j in range(d):
-        for lane in range(LANES):
-            root[lane] = np.float32(1.0) / np.sqrt(gram[j, j, lane])
-        for b in range(j, d):
-            for lane in range(LANES):
-                gram[j, b, lane] *= root[lane]
-        for lane in range(LANES):
-            x[j, lane] *= root[lane]
+        row = j * d  # the places of this row in gram, and the places of a right-hand side, are those times LANES
+        inverse_root(root, j * LANES, gram, (row + j) * LANES)
+        for b in range(j + 1, d):
+            times(gram, (row + b) * LANES, root, j * LANES)
+        times(x, j * LANES, root, j * LANES)
         for a in range(j + 1, d):
-            for lane in range(LANES):
-                x[a, lane] -= gram[j, a, lane] * x[j, lane]
+            minus_product(x, a * LANES, gram, (row + a) * LANES, x, j * LANES)
             for b in range(a, d):
-                for lane in range(LANES):
-                    gram[a, b, lane] -= gram[j, a, lane] * gram[j, b, lane]
+                minus_product(gram, (a * d + b) * LANES, gram, (row + a) * LANES, gram, (row + b) * LANES)
     for j in range(d - 1, -1, -1):
         for b in range(j + 1, d):
-            for lane in range(LANES):
-                x[j, lane] -= gram[j, b, lane] * x[b, lane]
-        for lane in range(LANES):
-            x[j, lane] /= gram[j, j, lane]
+            minus_product(x, j * LANES, gram, (j * d + b) * LANES, x, b * LANES)
+        times(x, j * LANES, root, j * LANES)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})

@@ -35,9 +35,12 @@ def over_rows(work: Callable[[int, int], object], indptr: Array, per_row: int = 
     single call, and so is everything in a thread that called :func:`in_one_thread`.
     """
     n_rows = len(indptr) - 1
-    threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    threads = 1 if getattr(_here, "alone", False) else int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    if threads == 1 or n_rows < 2:
+        work(0, n_rows)
+        return
     cost = np.asarray(indptr, dtype=np.int64) + per_row * np.arange(n_rows + 1)
-    if threads == 1 or getattr(_here, "alone", False) or n_rows < 2 or cost[-1] < small:
+    if cost[-1] < small:
         work(0, n_rows)
         return
     shares = np.linspace(0, cost[-1], 8 * threads + 1)

@@ -153,7 +153,10 @@ def dots(left: Array, table: Array) -> Array:
         else:
             listed_dots(first, last, left, whole, every, width, out)
 
-    over_rows(work, np.arange(n + 1) * (len(left) * width), 0, SMALL)
+    if n * len(left) * width < SMALL:
+        work(0, n)
+    else:
+        over_rows(work, np.arange(n + 1) * (len(left) * width), 0, SMALL)
     return out
 
 

@@ -15,7 +15,7 @@ from cofactor.recommend.cold_start.users import FeatureEffects, added, describe,
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.histories import from_frame
 from cofactor.recommend.options import Unknown
-from cofactor.recommend.rating_scale import check_on_scale
+from cofactor.recommend.rating_scale import Scale, check_on_scale
 from cofactor.recommend.updates import as_rows, folded, read_times, states_of, trained_on
 
 Array = NDArray[Any]
@@ -148,8 +148,9 @@ def read_history(
     pairs, times = (dict(history.items()), None) if isinstance(history, Mapping) else _listed(history)
     values = np.empty(len(pairs), dtype=np.float32)
     stated = np.array([value is not None for value in pairs.values()], dtype=bool)
+    scale = rec.scale
     for at, (item, value) in enumerate(pairs.items()):
-        values[at] = rec.scale.liked if value is None else rating_of(rec, item, value)
+        values[at] = scale.liked if value is None else rating_of(scale, item, value)
     find = rec.items.code if unknown == "error" else rec.items.find
     codes = np.array([find(item) for item in pairs], dtype=np.int32)
     when = np.arange(len(codes)) if times is None else read_times(times, rec.data)
@@ -172,15 +173,17 @@ def _check_series(series: Any) -> None:
         )
 
 
-def rating_of(rec: Fitted, item: object, value: Any) -> float:
+def rating_of(scale: Scale, item: object, value: Any) -> float:
     """Return a user-supplied rating as a float; DataError where it is not a number, or is off the scale."""
+    if type(value) is float and scale.low <= value <= scale.high:  # as most are
+        return value
     try:
         number = float("" if isinstance(value, (bool, np.bool_)) else value)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
     if not abs(number) < 3e38:  # about the largest float32
         raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
-    check_on_scale(rec.scale, item, number)
+    check_on_scale(scale, item, number)
     return number
 
 

@@ -16,6 +16,8 @@ Array = NDArray[Any]
 
 BLOCK_BYTES = 16 << 20
 """Size of a block of scores, in bytes."""
+SMALL = 200_000
+"""Up to this many scores, threads are not worthwhile."""
 
 
 def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
@@ -63,7 +65,10 @@ def top_n(scores: Array, n: int) -> tuple[Array, Array]:
         bad[first] = np.isnan(scores[part].max())  # max() of values with NaN is NaN
         _topk().select(scores[part], codes[part], best[part])
 
-    over_rows(work, np.arange(rows + 1) * columns, small=200_000)
+    if rows * columns < SMALL:
+        work(0, rows)
+    else:
+        over_rows(work, np.arange(rows + 1) * columns)
     if bad.any():
         raise ConfigError(
             "the model's scores contain NaN; train the model again with a lower learning rate or more regularisation"

@@ -198,6 +198,11 @@ class Updates:
 def as_rows(histories: Sequence[tuple[Any, ...]], n_items: int) -> CSR:
     """Return the histories as sparse rows. Each history is (codes ascending, values[, order or None[, weights or
     None]]); the rows have an order where all histories have one."""
+    if len(histories) == 1:  # as in most requests to a server
+        items, values, order, weights = (*histories[0], None, None)[:4]
+        indptr = np.array([0, len(items)], dtype=np.int64)
+        row = np.array(items, dtype=np.int32), np.array(values, dtype=np.float32)  # copies: kernels want them writable
+        return CSR(indptr, *row, _NONE, n_items, order, weights)
     indptr = np.zeros(len(histories) + 1, dtype=np.int64)
     np.cumsum([len(history[0]) for history in histories], out=indptr[1:])
     items = np.concatenate([np.empty(0, np.int32), *(h[0] for h in histories)]).astype(np.int32)

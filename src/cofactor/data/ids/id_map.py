@@ -33,7 +33,7 @@ class IdMap:
     In a large map an id is found by binary search, without making Python objects of the others.
     """
 
-    __slots__ = ("_lookup", "_order", "_packed", "_table", "_values", "dtype", "kind")
+    __slots__ = ("_lookup", "_order", "_packed", "_plain", "_table", "_values", "dtype", "kind")
 
     def __init__(self, values: pl.Series, kind: str) -> None:
         values = plain_ids(values, kind).rename(kind).rechunk()
@@ -43,6 +43,7 @@ class IdMap:
         self._order: Array | None = None
         self._table: tuple[int, Array] | None = None
         self._lookup: dict[Any, int] | None = None
+        self._plain: type | None = None
         if values.null_count():
             raise DataError(f"{kind} ids contain a missing value; fill it in or drop it")
         if _ascends(values):
@@ -58,7 +59,7 @@ class IdMap:
         made = cls.__new__(cls)
         made.kind, made.dtype = kind, pl.String()
         made._values, made._packed, made._table, made._lookup = None, packed, None, None
-        made._order = np.empty(0, dtype=np.uint32) if order is None else order
+        made._order, made._plain = np.empty(0, dtype=np.uint32) if order is None else order, None
         return made
 
     @property
@@ -122,6 +123,8 @@ class IdMap:
 
     def code(self, value: object) -> int:
         """Return the code of one id, or -1."""
+        if self._lookup is not None and type(value) is self._plain:  # as most are
+            return self._lookup.get(value, -1)
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, bool) or not len(self):
@@ -149,6 +152,7 @@ class IdMap:
         if len(self) <= _SMALL:
             if self._lookup is None:
                 self._lookup = {v: i for i, v in enumerate(self.values.to_list())}
+                self._plain = int if self.dtype in _INTEGERS else str if self.dtype == pl.String else None
             try:
                 return self._lookup.get(value, -1)
             except TypeError:  # not hashable, so it cannot be an id
