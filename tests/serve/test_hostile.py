@@ -255,7 +255,7 @@ def test_connections_without_a_request_are_closed():
 
     from cofactor.serve.connections.idle_timeout import protocol_of
 
-    quick = protocol_of(most=100)
+    quick = protocol_of(most=100, body=1000)
     quick.patience = 0.2
 
     async def app(scope, receive, send):

@@ -153,6 +153,16 @@ def test_a_body_of_many_small_chunks_costs_little(bundle):
             assert [status for status, _, _ in answers(port, head + chunks(size) + LAST)] == [200, 200]
 
 
+@pytest.mark.parametrize("size", [b"ffffffffffffffff", b"0000000000001001", b"1001;a=b"])
+@pytest.mark.parametrize("sent", [b"", ASK])
+def test_a_chunk_that_is_too_long_is_refused_when_it_is_announced(bundle, size, sent):
+    """Until the time for bodies was over, the server waited for the rest."""
+    with serving(bundle, read_only=True, max_body=4096, body_seconds=60) as (port, _):
+        ((status, _, body),) = answers(port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n" + sent)
+    assert status == 413
+    assert b"at most 4,096 bytes" in body
+
+
 def test_a_client_may_wait_before_it_sends_its_body(port):
     found = answers(port, POST + b"Expect: 100-continue\r\nContent-Length: 19\r\n\r\n", ASK + LAST, pause=0.1)
     assert [status for status, _, _ in found] == [100, 200, 200]

@@ -76,6 +76,8 @@ class IdleTimeoutProtocol(H11Protocol):
     """Most connections at once, and the number of connections examined to choose one for replacement."""
     lines, head = 100, 16 << 10
     """Most headers of a request, and their bytes."""
+    body = 1 << 20
+    """Most bytes of a chunk of a body."""
     piece, ahead = 16 << 10, 64 << 10
     """Bytes read at once, and bytes read while a request waits for its turn. (asyncio's default of 256 KB holds many
     requests, which would be searched and copied for each of them.)"""
@@ -90,13 +92,14 @@ class IdleTimeoutProtocol(H11Protocol):
     in_line = ended = last = waited = early = False
     """Whether a request waits for its turn; whether the client will send no more; whether we end after that request;
     whether the next request has waited for its body; whether it came before the last answer."""
+    conn: LimitedChunks
     holding: asyncio.TimerHandle | None = None
     """The timer that ends the wait for a body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection, make room for it, and start its timeout."""
         super().connection_made(transport)
-        self.conn = LimitedChunks(h11.SERVER, self.head)
+        self.conn = LimitedChunks(self.head, self.body)
         transport.max_size = self.piece  # type: ignore[attr-defined]
         self.transport = _Joining(transport, self.loop)  # type: ignore[assignment]
         self.open[self] = None
@@ -226,13 +229,16 @@ class IdleTimeoutProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer invalid HTTP with a problem document, and close the connection."""
+        status = 400
+        if self.conn.too_long:
+            status, msg = 413, f"the body of a request may have at most {self.body:,} bytes"
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = problem(400, msg)
+            body = problem(status, msg)
             headers = [
                 (b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-store"), (b"connection", b"close"),
             ]  # fmt: skip
-            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
@@ -286,10 +292,12 @@ class IdleTimeoutProtocol(H11Protocol):
         self.loop.call_later(self.patience, self._look, self.cycle, self.unread)
 
 
-def protocol_of(most: int) -> type[IdleTimeoutProtocol]:
-    """Return the protocol class of one server; it holds the connections of that server."""
+def protocol_of(most: int, body: int) -> type[IdleTimeoutProtocol]:
+    """Return the protocol class of one server; it holds the connections of that server, at most ``most``. A body has at
+    most ``body`` bytes."""
     shared = {
         "most": most,
+        "body": body,
         "open": {},
         "turns": Turns(IdleTimeoutProtocol.begin),
         "reads": Rounds(READS, IdleTimeoutProtocol.read_on),

@@ -102,7 +102,7 @@ def server_of(app: FastAPI, settings: Settings, lives: Callable[[], None] = lamb
             lives()
             asyncio.get_running_loop().call_later(1.0, self.live_on)
 
-    protocol = protocol_of(settings.max_connections)
+    protocol = protocol_of(settings.max_connections, settings.max_body)
 
     def crowded(ahead: bool) -> bool:
         return protocol.turns.crowded(AHEAD if ahead else FIRST)
