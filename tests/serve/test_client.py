@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import socket
+import threading
 
 import httpx
 import pytest
@@ -107,4 +110,63 @@ def test_what_is_lost_is_sent_again_where_that_is_safe(monkeypatch, what):
     films._http._transport = Flaky(*[503] * 9)
     with pytest.raises(ServerError, match="not now"):
         ask()
+    films.close()
+
+
+@contextlib.contextmanager
+def cutting(port, cuts):
+    """A proxy that hides the first answers from the client: it cuts after so many of their bytes."""
+    left = list(cuts)
+
+    def one(client):
+        with client, socket.create_connection(("127.0.0.1", port)) as server, contextlib.suppress(OSError):
+            while asked := client.recv(65536):
+                server.sendall(asked)
+                if b"\r\n\r\n" in asked and not asked.endswith(b"}") and asked.startswith(b"POST"):
+                    continue  # the body comes apart from the head
+                found = server.recv(65536)  # what was asked for is done now
+                if left:
+                    client.sendall(found[: left.pop(0)])
+                    return
+                client.sendall(found)
+
+    def run(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=run, args=(listener,), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", left
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_events_whose_answer_was_cut_off_are_stored_once(url, kind, monkeypatch):
+    monkeypatch.setattr(clients.random, "uniform", lambda *_: 0.0)
+    port, user = int(url.rpartition(":")[2]), 700 + (kind is Client)
+    events = [{"user": user, "item": item, "rating": 4} for item in (101, 102)]
+
+    async def told(address):
+        async with AsyncClient(address, token=TOKEN) as films:
+            return await films.tell(events)
+
+    with Client(url, token=TOKEN) as films, cutting(port, [0, 9, 200]) as (address, left):
+        before = films.info()["newer_ratings"]
+        if kind is Client:
+            with Client(address, token=TOKEN) as behind:
+                said = behind.tell(events)
+        else:
+            said = asyncio.run(told(address))
+        assert left == []
+        assert said["accepted"] == 2
+        assert films.info()["newer_ratings"] == before + 2
+        assert films.erase(user)["deleted"] == 2
+
+
+def test_an_answer_that_is_no_json_is_said():
+    films = Client("http://localhost")
+    films._http._transport = httpx.MockTransport(lambda request: httpx.Response(200, text="<html>welcome</html>"))
+    with pytest.raises(ServerError, match=r"localhost/v1/info is not JSON; give the address"):
+        films.info()
     films.close()

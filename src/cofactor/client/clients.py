@@ -67,6 +67,16 @@ def _error(answer: httpx.Response) -> ServerError:
     return ServerError(str(said), answer.status_code)
 
 
+def _said(answer: httpx.Response) -> Any:
+    """Return the JSON of an answer; ServerError where it is none, such as the page of a proxy."""
+    try:
+        return answer.json()
+    except ValueError:
+        raise ServerError(
+            f"the answer of {answer.url} is not JSON; give the address of a cofactor server", answer.status_code
+        ) from None
+
+
 def _as_method(ask: Callable[..., Any], describe: Callable[..., Any]) -> Any:
     """Return ``ask`` with the name, docstring and parameters of ``describe``, after ``self``."""
     wrapped: Any = functools.wraps(describe)(ask)
@@ -131,7 +141,7 @@ class Client(_Base):
             seconds = self._wait(request, attempt, came)
             if seconds is None:
                 assert isinstance(came, httpx.Response)
-                return request.read(came.json())
+                return request.read(_said(came))
             time.sleep(seconds)
             attempt += 1
 
@@ -179,7 +189,7 @@ class AsyncClient(_Base):
             seconds = self._wait(request, attempt, came)
             if seconds is None:
                 assert isinstance(came, httpx.Response)
-                return request.read(came.json())
+                return request.read(_said(came))
             await asyncio.sleep(seconds)
             attempt += 1
 
