@@ -64,6 +64,7 @@ def test_what_auto_tried_is_shown_by_fit_and_info(tmp_path: Path, monkeypatch: p
     assert "no room for als" in " ".join(out.split())
     assert "Chosen on held-out rows: random" in " ".join(out.split())
     assert "used to select the model" in err
+    assert f"training bias, which was chosen, on all {len(users):,} rows" in out + err  # whose epochs come next
     out, _ = run("info", "model.cofactor")
     assert "Trials of auto" in out
     assert "chosen" in out

@@ -120,6 +120,8 @@ def fit(
             train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, trials=budget, verbose=verbose
         )
         model, config = choice.model, {**choice.config, **config}
+        if verbose:
+            say(f"training {model}, which was chosen, on all {len(train):,} rows")
     fitted = fit_named(
         train,
         model,
