@@ -613,6 +613,9 @@ def test_plots(dls):
     assert len(learn.recorder.plot_metrics().lines[0].get_ydata()) == 2
     learn.lr_find()
     pyplot.close("all")
+    learn.recorder.plot_sched()  # of the last fit
+    assert [len(ax.lines[0].get_ydata()) for ax in pyplot.gcf().axes] == [len(rates.lines[0].get_ydata())] * 2
+    pyplot.close("all")
 
 
 # ---- what readers try

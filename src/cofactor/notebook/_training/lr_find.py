@@ -22,7 +22,9 @@ def find(
     num = min(max(len(core.train) // core.bs, 100), 2000) if num_it is None else max(num_it, 10)
     last = start * (end / start) ** ((num - 1) / num) if 0 < start < end else end  # fastai stops one step earlier
     found = lr_find(core, start, last, num, wd, stop_div, float(learn.opt.hypers[-1].get("mom", 0.0)))
+    schedule = learn.recorder.hps  # of the last fit, which plot_sched still shows
     learn.recorder.reset()
+    learn.recorder.hps = schedule
     learn.recorder.lrs = [float(x) for x in found.lrs]
     learn.recorder.losses = list(torch.from_numpy(found.losses.astype("float32")).unbind())
     for hyper in learn.opt.hypers:
