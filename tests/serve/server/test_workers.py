@@ -182,6 +182,53 @@ def test_a_database_that_is_lost_while_it_ends_a_transaction_is_said(postgresql)
     store.close()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_connection_that_is_lost_at_any_statement_loses_and_doubles_no_event(postgresql, monkeypatch, when):
+    """The client gets 503, repeats the request with its key, and the events are stored once."""
+    import psycopg
+
+    address = database(postgresql)
+    store, other = Store(address), psycopg.connect(address, autocommit=True)
+    left, lost, number = [0], 0, 0
+    plain = {name: getattr(psycopg.Cursor, name) for name in ("execute", "executemany")}
+
+    def cutting(name):
+        def run(cursor, *args, **kwargs):
+            if cursor.connection is other:
+                return plain[name](cursor, *args, **kwargs)
+            left[0] -= 1
+            if left[0] == 0 and when == "after":
+                found = plain[name](cursor, *args, **kwargs)
+            if left[0] == 0:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", (cursor.connection.info.backend_pid,))
+            return found if left[0] == 0 and when == "after" else plain[name](cursor, *args, **kwargs)
+
+        return run
+
+    for name in plain:
+        monkeypatch.setattr(psycopg.Cursor, name, cutting(name))
+    while left[0] <= 0:  # until an append ends before the statement that is cut
+        number += 1
+        events = [Event(user, str(number), 2.5, 3) for user in (1, 2)]
+        left[0] = number
+        for _ in range(3):
+            try:
+                said = store.append(events, f"key {number}", "body", lambda there: {"there": there})
+                break
+            except StoreError as exc:
+                lost += 1
+                status, _ = explained(exc, "POST", "/v1/events")
+                assert status == 503
+        assert json.loads(said.answer) == {"there": 2 * number}
+    monkeypatch.undo()
+    found, last = store.events()
+    assert [(e.user, e.item) for e in found] == [(user, str(at)) for at in range(1, number + 1) for user in (1, 2)]
+    assert last == store.count() == 2 * number
+    assert lost >= 5
+    store.close()
+    other.close()
+
+
 def test_many_who_write_get_numbers_in_order(where):
     store = Store(where)
     others = [Store(where, lock=False) for _ in range(3)]
