@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.evaluation import with_figures
 from cofactor.report import write_report
 from cofactor.report.periods import change, shown, signed
 from cofactor.report.report import report_data
@@ -207,3 +208,24 @@ def test_a_later_table_is_not_told_what_a_table_to_learn_from_is(tmp_path):
     test = pl.DataFrame({"user": np.arange(60), "item": (np.arange(60) * 7) % 20})
     assert any("nothing is learned" in note for note in cf.read(test).notes)
     assert not [note for note in cf.split.given(train, test).valid.notes if "nothing is learned" in note]
+
+
+def test_a_model_that_carries_figures_is_not_called_unmeasured(split, models):
+    rec = models["als"]
+    assert "does not show how good" in verdict(rec)["sentences"][0]
+    measured = with_figures(rec, cf.evaluate(rec, split.valid, metrics=["rmse"]), "a fifth of the rows")
+    said = verdict(measured)["sentences"][0]
+    value = measured.figures["value"][0]
+    assert said.startswith(f"RMSE {shown(value)} (")
+    assert " on a fifth of the rows, measured on 20" in said
+
+
+def test_users_who_have_every_item_get_no_figures_of_lists():
+    """There is no popularity of an empty list, and no 0 % of it either."""
+    frame = pl.DataFrame(
+        {"user": list(range(20)) * 2, "item": ["tea"] * 20 + ["coffee"] * 20, "rating": [1, 2, 3, 4] * 10}
+    )
+    found = verdict(cf.fit(cf.read(frame, "user", "item", "rating"), model="bias", calibrate=False))
+    assert found["lists"] == []
+    assert found["sentences"][-1] == "bias has nothing left to recommend to its users: they have every item already."
+    assert not [text for text in found["sentences"] if "%" in text]

@@ -55,12 +55,27 @@ def verdict(
             out["periods"] = periods(rec, test, reference)
             out["sentences"].append(sentence(out["periods"]))
     else:
-        out["sentences"].append(
-            "This page was made without held-out rows, so it does not show how good the model is. To measure it, give"
-            " held-out rows: cofactor report MODEL --test RATINGS."
-        )
+        out["sentences"].append(_kept(rec))
     out["sentences"] += [_said(line) for line in out["lists"]]
+    out["lists"] = [line for line in out["lists"] if line["popular"] is not None]
     return out
+
+
+def _kept(rec: Recommender) -> str:
+    """Return a sentence on the first figure that the model carries, or on how to measure it."""
+    give = "give held-out rows: cofactor report MODEL --test RATINGS."
+    known = None if rec.figures is None else rec.figures.filter(pl.col("value").is_finite())
+    if known is None or not len(known):
+        return (
+            f"This page was made without held-out rows: it does not show how good the model is. To measure it, {give}"
+        )
+    first = known.row(0, named=True)
+    value, low, high = first["value"], first["low"], first["high"]
+    ends = "" if low is None or high is None else f" ({shown(low, value)} to {shown(high, value)})"
+    return (
+        f"{titled(first['metric'])} {shown(value)}{ends} on {first['rows']}, measured on {first['measured'][:10]}."
+        f" To compare the model with others, {give}"
+    )
 
 
 def simplest_of(rec: Recommender, beside: Recommender | None = None) -> Recommender | None:
@@ -107,7 +122,8 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
 
 def _lists(model: Recommender) -> dict[str, Any]:
     """Return figures of the top ten of some users: the share of the catalogue in them, the mean popularity of their
-    items (the share of items with fewer ratings), and the same popularity for the training ratings."""
+    items (the share of items with fewer ratings; None where nothing is left to list), and the same popularity for the
+    training ratings."""
     data = model.data
     active = np.flatnonzero(data.by_user.counts > 0)
     some = active[:: max(1, len(active) // SAMPLE)][:SAMPLE]
@@ -119,13 +135,15 @@ def _lists(model: Recommender) -> dict[str, Any]:
     return {
         "name": model.name,
         "catalogue": len(np.unique(codes)) / max(int((counts > 0).sum()), 1),
-        "popular": float(rank[codes].mean()) if len(codes) else 0.0,
+        "popular": float(rank[codes].mean()) if len(codes) else None,
         "typical": float((rank * counts).sum() / max(counts.sum(), 1)),
         "users": len(some),
     }
 
 
 def _said(line: dict[str, Any]) -> str:
+    if line["popular"] is None:
+        return f"{line['name']} has nothing left to recommend to its users: they have every item already."
     more = line["popular"] - line["typical"]
     way = (
         "favour popular items" if more > 0.02 else "favour rare items" if more < -0.02 else "are neutral to popularity"

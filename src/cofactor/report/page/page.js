@@ -91,7 +91,7 @@ function figures(list) {
   const known = list.filter((f) => meaning(f.metric));
   const note = D.quality ? `On ${big(D.quality.rows)} ${RATINGS} that were held out of training, each with its 95\u00a0% confidence interval from resampling users${D.quality.plain ? ", and what the mean of all training ratings alone would reach" : ""}.`
     : list.length ? "As measured during training. Give held-out rows (cofactor report --test) for confidence intervals and calibration."
-      : "Nothing was held out. Give held-out rows (cofactor report --test) to see how good the model is, with confidence intervals.";
+      : "This page was made without held-out rows. Give some (cofactor report --test) to see here how good the model is, with confidence intervals.";
   const meant = el("details", { class: "glossary" }, el("summary", {}, "What the parameters mean"), el("dl", {}, Object.entries(D.model.help).flatMap(([name, words]) => [el("dt", {}, el("code", {}, name)), el("dd", {}, sentence(words))])));
   section("quality", "Quality", "How well it learned", note, list.length ? figures(list) : null,
     known.length ? el("details", { class: "glossary" }, el("summary", {}, "What these figures mean"), el("dl", {}, known.flatMap((f) => [el("dt", {}, heading(f.metric)), el("dd", {}, meaning(f.metric))]))) : null,
@@ -208,6 +208,7 @@ if (D.users.length) {
       el("p", { class: "sub" }, `${big(u.ratings)} ${RATINGS}${u.mean === null || IMPLICIT ? "" : `, mean ${fix(u.mean, 2)}`}. ${COUNTS ? "The largest:" : IMPLICIT ? "Some of them:" : "Rated highest:"}`),
       el("ul", { class: "chips" }, u.liked.map(([t, v]) => el("li", {}, t, IMPLICIT ? (D.data.unit ? el("b", {}, `${big(+v.toFixed(1))} ${D.data.unit}`) : null) : el("b", {}, +v.toFixed(1))))),
       el("h3", {}, D.model.task === "rating" && !IMPLICIT ? "Recommended, with the predicted rating" : "Recommended, with the model's score"),
+      ...(u.recommended.length ? [] : [el("p", { class: "sub" }, "Nothing is left to recommend.")]),
       ...u.recommended.map((r, at) => {
         const line = [el("b", {}, fix(r.score, digits(u))), r.interval ? el("span", { class: "range" }, `${fix(r.interval[0], 1)} to ${fix(r.interval[1], 1)}`) : null, el("span", { class: "what" }, r.label), " ", el("span", { class: "why" }, r.reason)];
         const because = r.because && r.because.length ? el("ul", { class: "because" }, r.because.map((b) => el("li", {}, b.replace(/([+:] ?)-(?=[\d.]+$)/, "$1−")))) : null;
