@@ -208,3 +208,24 @@ def test_it_says_what_it_held_out() -> None:
             assert 0 <= value <= 1
     given = cf.fit(noise(), model="blend", models=("ease", "popular"), weights=(0.5, 0.5), seed=0)
     assert given.trials is None
+
+
+@pytest.mark.parametrize("unseen", [0, 1, 2])
+def test_what_is_left_for_a_user_of_nearly_everything_is_no_rounding(unseen):
+    """Nothing differs among so few items, so nothing is there to be stretched."""
+    n = 900
+    scores = np.random.default_rng(0).normal(5, 3, (1, n)).astype(np.float32)
+    scores[:, n - unseen :] = 0.1
+    rows = csr(np.zeros(n - unseen, int), np.arange(n - unseen), np.ones(n - unseen), 1, n)
+    out = np.zeros((1, n), dtype=np.float32)
+    mix(out, scores, rows)
+    assert not out.any()
+
+
+def test_two_items_that_differ_are_stretched():
+    n = 900
+    scores = np.random.default_rng(0).normal(5, 3, (1, n)).astype(np.float32)
+    scores[0, -2:] = 0.1, 0.2
+    out = np.zeros((1, n), dtype=np.float32)
+    mix(out, scores, csr(np.zeros(n - 2, int), np.arange(n - 2), np.ones(n - 2), 1, n))
+    np.testing.assert_allclose(out[0, -2:], [-1, 1], atol=1e-5)

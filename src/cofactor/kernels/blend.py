@@ -12,10 +12,14 @@ from cofactor.kernels.largest import best_places
 
 Array = NDArray[Any]
 
+ROUNDING = 1e-14
+"""Part of a sum of squares that may be rounding."""
+
 
 @njit(inline="never")
 def _moments(row: Array, left_out: Array) -> tuple[float, float]:
-    """Return (the mean, 1 / the deviation) of the items that are not in ``left_out``. The latter is 0 if all are equal.
+    """Return (the mean, 1 / the deviation) of the items that are not in ``left_out``. The latter is 0 if all are equal,
+    up to the rounding of the sums over all items.
 
     Four sums run side by side, since each addition waits for the one before it.
     """
@@ -43,10 +47,11 @@ def _moments(row: Array, left_out: Array) -> tuple[float, float]:
     for i in range(whole, n_items):
         a += (row[i] - mean) ** 2
     square = (a + b) + (c + d)
+    rounding = ROUNDING * square
     for i in left_out:
         square -= (row[i] - mean) ** 2
     deviation = np.sqrt(max(square, 0.0) / max(n, 1))
-    return mean, 1.0 / deviation if deviation > 1e-9 else 0.0
+    return mean, 1.0 / deviation if n > 1 and square > rounding and deviation > 1e-9 else 0.0
 
 
 @njit(cache=True, nogil=True)
