@@ -17,6 +17,7 @@ from cofactor._fork import check_threads, checks_threads
 from cofactor._frames import frames_out
 from cofactor._paths import check_file
 from cofactor._validate import check_bool, check_int
+from cofactor.bundle import shards
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
 from cofactor.model import Interval
@@ -521,7 +522,7 @@ class Recommender(Fitted):
 
     # ---- files
 
-    def save(self, path: str | Path, *, serve_only: bool = False) -> None:
+    def save(self, path: str | Path, *, serve_only: bool = False, users_per_shard: int | None = None) -> None:
         """Write a bundle that :func:`cofactor.load` reads, with the index of :meth:`approximate` if there is one.
 
         Args:
@@ -531,6 +532,8 @@ class Recommender(Fitted):
                 Methods that need the training users raise ConfigError: explanations and similar items, which show how
                 many users rated both items. It works for models whose fold-in does not need these users: als, svd++,
                 bias, ials, bpr, warp, ease, slim, item-cosine, graph-filter, next-item, popular.
+            users_per_shard: for the same models: write the items once, and the users in files of this many, by
+                ascending id, each opened when one of its users is first asked for. The bits are the same.
 
         Raises:
             BundleError: the bundle cannot be written there.
@@ -541,7 +544,13 @@ class Recommender(Fitted):
                 f"{self.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and save"
                 " the result, or save the recommender from before update()"
             )
-        bundle.save(self, path, serve_only=check_bool("serve_only", serve_only))
+        check_bool("serve_only", serve_only)
+        if users_per_shard is None:
+            bundle.save(self, path, serve_only=serve_only)
+        elif serve_only:
+            raise ConfigError("a model without users has no shards; give serve_only or users_per_shard")
+        else:
+            shards.save(self, path, users_per_shard)
 
 
 def load(path: str | Path, *, verify: bool = False, module: Any = None, index: bool = False) -> Recommender:

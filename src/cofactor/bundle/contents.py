@@ -17,6 +17,7 @@ from cofactor.bundle import config
 from cofactor.bundle.lazy_rows import below
 from cofactor.data.interactions import CSR, Features, Interactions, checked_weights
 from cofactor.data.items_only import ItemsOnly
+from cofactor.data.parts import Parts
 from cofactor.errors import BundleError, ConfigError, DataError, MissingExtraError
 from cofactor.model import HasFactors
 from cofactor.models import is_registered, model_class
@@ -154,7 +155,7 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
         raise BundleError(f"{path} says that {m['model']} is for {m['task'][:40]!r}; it is for {cls.task!r}")
     settings = config.restore(cls.Config, m["config"], f"the config of {path}")
     names = [name for name in arrays if name.startswith("model.")]
-    state = _Watched({_present_name(name.removeprefix("model.")): arrays.pop(name).view(np.ndarray) for name in names})
+    state = _Watched({_present_name(name.removeprefix("model.")): _plain(arrays.pop(name)) for name in names})
     if module is not None and m["model"] != _OWN_MODULE:
         raise BundleError(f"{path} holds the built-in model {m['model']}; load it without module=")
     given = {} if module is None else {"module": module}
@@ -175,6 +176,11 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
     if state.unread:
         raise BundleError(f"{path} holds an array {min(state.unread)!r} that {m['model']} does not know")
     return made
+
+
+def _plain(array: Any) -> Any:
+    """Return a mapped array as a plain one; arrays in parts as they are."""
+    return array if isinstance(array, Parts) else array.view(np.ndarray)
 
 
 def _present_name(name: str) -> str:

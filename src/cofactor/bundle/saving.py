@@ -67,7 +67,7 @@ def without_users(rec: Fitted) -> Fitted:
     if not isinstance(rec.model, DropsUsers):
         raise ConfigError(f"{rec.name} needs its training users for fold-ins; save it with serve_only=False")
     left = ItemsOnly.of(
-        data.by_item.counts.astype(np.int64),
+        data.item_counts.astype(np.int64),
         data.range,
         data.scale,
         IdMap(data.user_ids.values[:0], "user"),

@@ -274,6 +274,12 @@ class Interactions:
         grouped = self.by_user
         return grouped.rows[grouped.indptr[user] : grouped.indptr[user + 1]]
 
+    def rated_by(self, user: int) -> tuple[Array, Array, Array, Array | None, Array | None]:
+        """Return rows (positions), items, values, times and weights of one user (a code), by ascending item."""
+        rows = self.rows_of(user)
+        times, weights = (None if each is None else each[rows] for each in (self.times, self.weights))
+        return rows, self.items[rows], self.values[rows], times, weights
+
     @property
     def histories(self) -> CSR:
         """``by_user`` with the order of each user's rows: times, or positions in the table."""
@@ -324,6 +330,12 @@ class Interactions:
             return self
         described = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_ROWS}
         return replace(self.unmerged, **described)
+
+    @property
+    def in_memory(self) -> Interactions:
+        """The table with all columns and groups in memory, as training needs it: itself, unless its users lie in
+        shards."""
+        return self
 
     def take(self, rows: Array) -> Self:
         """Return a subset of rows (positions or a boolean mask) with the same id maps and side tables."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.engines.alternating import begin, solve_block
-from cofactor.engines.blocks import jobs, names, rows_of, summed, whole
+from cofactor.engines.blocks import jobs, names, of_users, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import Done, Work, put
 from cofactor.models.als import ALSConfig, fixed_ridge
@@ -40,7 +40,7 @@ def train(work: Work, data: Prepared, config: ALSConfig, seed: int) -> tuple[dic
     state = {
         "mean": np.array(mean, np.float32),
         "range": np.array(data.limits, np.float32),
-        "users": whole(data, "user", f"table-{last}"),
+        "users": of_users(data, f"table-{last}"),
         "items": whole(data, "item", f"table-{last}"),
         "spread": whole(data, "item", f"spread-{last}") if learned else np.zeros((0, d), np.float32),
         "ridge": ridge,

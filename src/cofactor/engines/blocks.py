@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
+from cofactor.data.parts import Parts
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.bias import solve_biases, weights_of
@@ -68,6 +69,13 @@ def summed(values: list[Any], at: str) -> Any:
 def whole(data: Prepared, side: str, what: str) -> Array:
     """Return a table assembled from its parts, in memory."""
     return np.concatenate([take(data.folder, name) for name in names(data, side, what)])
+
+
+def of_users(data: Prepared, what: str) -> Array:
+    """Return a table of the users whose parts stay in the work folder until they are asked for."""
+    first = take(data.folder, f"user-0-{what}")
+    parts = Parts(data.cuts["user"], lambda at: take(data.folder, f"user-{at}-{what}"), first.dtype, first.shape[1:])
+    return parts  # type: ignore[return-value]
 
 
 def history(data: Prepared) -> CSR:

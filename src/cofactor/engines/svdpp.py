@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.engines.alternating import begin, solve_block
-from cofactor.engines.blocks import OTHER, first_chunk, gather, jobs, names, rows_of, summed, whole
+from cofactor.engines.blocks import OTHER, first_chunk, gather, jobs, names, of_users, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import SIDES, Done, Work, put, take
 from cofactor.models.base.alternating import ridge_of
@@ -43,7 +43,7 @@ def train(work: Work, data: Prepared, config: SVDppConfig, seed: int) -> tuple[d
     state = {
         "mean": np.array(mean, np.float32),
         "range": np.array(data.limits, np.float32),
-        "users": whole(data, "user", f"table-{last}"),
+        "users": of_users(data, f"table-{last}"),
         "items": whole(data, "item", f"table-{last}"),
         "spread": whole(data, "item", f"spread-{last}"),
         "summed": whole(data, "item", f"summed-{last if last > 1 else 0}"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cofactor._fork import check_threads
 from cofactor._validate import check_bool, check_int
-from cofactor.bundle import check_writable, save
+from cofactor.bundle import check_writable, save, shards
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Duplicates, Interactions, Reading
@@ -74,6 +74,7 @@ def fit(
     block_rows: int = 65_536,
     resume: bool = True,
     seed: int = 42,
+    users_per_shard: int | None = None,
     user: str | None = None,
     item: str | None = None,
     rating: Any = None,
@@ -100,6 +101,7 @@ def fit(
 
     ``work`` is a folder that all workers see. It is the checkpoint: a training that was killed is resumed
     (``resume=False`` refuses a folder that holds one) and ends with the same bits. Delete it once ``out`` is written.
+    ``users_per_shard``: write the users of ``out`` in files of this many; see :meth:`cofactor.Recommender.save`.
     ``block_rows``: the maximal number of users (or items) in a job; the result does not depend on it.
 
     Raises ConfigError for a model that trains on one machine only or a folder that holds another training, DataError
@@ -109,6 +111,8 @@ def fit(
     check_int("seed", seed, 0)
     check_int("block_rows", block_rows, 1)
     check_bool("resume", resume)
+    if users_per_shard is not None:
+        check_int("users_per_shard", users_per_shard, 1)
     if not isinstance(work, (str, os.PathLike)) or not os.fspath(work):
         raise ConfigError(f"work is {work!r}; give an empty or new folder")
     settings = _settings(model, config)
@@ -161,7 +165,10 @@ def fit(
         else:
             prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
             fitted = _by_blocks(folder, prepared, data, model, settings, int(seed), _reading(options))
-        save(fitted, out)
+        if users_per_shard is None:
+            save(fitted, out)
+        else:
+            shards.save(fitted, out, users_per_shard)
         return load(out)
     finally:
         folder.release()

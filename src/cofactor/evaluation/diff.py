@@ -189,7 +189,7 @@ def _moved(a: Fitted, b: Fitted) -> tuple[pl.DataFrame, str]:
     by_bias = all(isinstance(m, HasFactors) and len(m.bias("item")) and np.ptp(m.bias("item")) > 0 for m in both)
     ranks = []
     for rec, codes in ((a, in_a), (b, in_b)):
-        level = rec.model.bias("item") if by_bias else rec.data.by_item.counts  # type: ignore[attr-defined]
+        level = rec.model.bias("item") if by_bias else rec.data.item_counts  # type: ignore[attr-defined]
         order = np.argsort(-np.asarray(level)[codes], kind="stable")
         rank = np.empty(len(codes), np.int64)
         rank[order] = np.arange(1, len(codes) + 1)

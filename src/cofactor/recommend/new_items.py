@@ -113,8 +113,8 @@ def prepare(rec: Fitted, items: Any, options: NewItems) -> NewTable:
     names = trained.names
     ids, table = new_table(rec, items, names)
     codes = rec.data.item_ids.encode(ids)
-    codes = np.where(rec.data.by_item.counts[np.maximum(codes, 0)] > 0, codes, -1) if rec.data.n_items else codes
-    found = regression(dense(trained), rec.data.by_item.counts)
+    codes = np.where(rec.data.item_counts[np.maximum(codes, 0)] > 0, codes, -1) if rec.data.n_items else codes
+    found = regression(dense(trained), rec.data.item_counts)
     return NewTable(ids, table, codes, names, found, encode_like(table, names, rec.data.item_table))
 
 

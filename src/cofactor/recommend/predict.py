@@ -62,7 +62,7 @@ def _status(rec: Fitted, users: Array, items: Array) -> pl.Series:
     """Return the column ``status``: ``known``, or which id is unknown or has no training ratings."""
     touched = rec.updates.among(users)
     of_user = _how_known(np.where(touched, 0, users), rec.data.by_user.counts) * ~touched
-    of_item = _how_known(items, rec.data.by_item.counts)
+    of_item = _how_known(items, rec.data.item_counts)
     words = np.array([_words(u, i) for u in range(3) for i in range(3)], dtype=object)
     return pl.Series("status", words[3 * of_user + of_item].tolist(), dtype=pl.String)
 

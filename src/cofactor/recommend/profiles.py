@@ -250,4 +250,4 @@ def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Arra
 
 def popularity(rec: Fitted) -> Array:
     """Return the number of ratings of each item, float32 (n_items,), to rank by for an unknown user."""
-    return rec.data.by_item.counts.astype(np.float32)
+    return rec.data.item_counts.astype(np.float32)

@@ -91,7 +91,7 @@ def _dots(left: Array, right: Array) -> Array:
 
 def co_ratings(data: Interactions, items: Array) -> Array:
     """Return cosines between sets of raters: shared raters over the geometric mean of both counts."""
-    counts = data.by_item.counts
+    counts = data.item_counts
     out = np.zeros((len(items), data.n_items), dtype=np.float32)
     for at, item in enumerate(items):
         raters, _ = data.by_item.row(int(item))
@@ -102,7 +102,7 @@ def co_ratings(data: Interactions, items: Array) -> Array:
 
 def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
     """Return the columns ``others`` of :func:`co_ratings`."""
-    counts = data.by_item.counts
+    counts = data.item_counts
     out = shared_among(data, items, others).astype(np.float32)
     out /= np.sqrt(np.maximum(counts[items][:, None] * counts[others].astype(np.float64), 1))
     return out
@@ -127,6 +127,6 @@ def shared_raters(data: Interactions, item: int, others: Array) -> Array:
     found = np.empty(len(others), dtype=np.int64)
     wanted = np.ascontiguousarray(others, dtype=np.int32)
     _kernels().count_shared_with(
-        columns.indptr, columns.indices, rows.indptr, rows.indices, int(item), wanted, data.n_users, found
+        columns.indptr, columns.indices, rows.indptr, np.asarray(rows.indices), int(item), wanted, data.n_users, found
     )
     return found

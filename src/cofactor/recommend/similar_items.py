@@ -33,7 +33,7 @@ def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknow
         row = item_similarity(rec.model, rec.data, np.array([code]))
         row = np.array(supported(rec.model, row, shared, shrink), dtype=np.float32)
         row[0, code] = -np.inf
-        status = "known" if rec.data.by_item.counts[code] else "item without ratings"
+        status = "known" if rec.data.item_counts[code] else "item without ratings"
     else:
         row, status = popularity(rec)[None], "unknown item: most rated"
     codes, values = top_n(row, 0 if code < 0 and unknown == "skip" else n)

@@ -235,12 +235,10 @@ def trained_on(data: Interactions, code: int) -> Rated:
     """Return a user's training ratings; none for a user who came later."""
     if code >= data.n_users:
         return Rated(_NONE.astype(np.int32), _NONE.astype(np.float32), _NONE, np.zeros(0, dtype=bool), _NONE)
-    rows = data.rows_of(code)
-    items, values = data.items[rows], data.values[rows]
-    times = np.full(len(items), NO_TIME) if data.times is None else data.times[rows]
+    rows, items, values, when, weights = data.rated_by(code)
+    times = np.full(len(items), NO_TIME) if when is None else when
     new = np.zeros(len(items), dtype=bool)
-    weights = None if data.weights is None else data.weights[rows]
-    if data.times is None:  # in the order of the table
+    if when is None:  # in the order of the table
         order = np.empty(len(rows), dtype=np.int64)
         order[np.argsort(rows)] = np.arange(len(rows))
     else:

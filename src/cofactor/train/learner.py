@@ -59,7 +59,7 @@ class Learner:
         callbacks: Sequence[Callback] = (),
         verbose: bool = True,
     ) -> None:
-        self.train = data.train if isinstance(data, Split) else data
+        self.train = (data.train if isinstance(data, Split) else data).in_memory
         self.valid = data.valid if isinstance(data, Split) else None
         if len(self.train) == 0:
             raise DataError("there are no rows to train on")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.data.parts import Parts
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.model import Terms
 
@@ -38,16 +39,17 @@ def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int |
     """
     if name not in state:
         raise BundleError(f"the saved model lacks the array {name!r}; save it again from the original")
-    array = np.asarray(state[name])
+    array: Any = state[name] if isinstance(state[name], Parts) else np.asarray(state[name])
     if array.dtype != np.dtype(dtype):
         raise BundleError(f"the array {name!r} of the saved model is {array.dtype}, not {np.dtype(dtype)}")
     if array.ndim != len(shape) or any(w is not None and w != n for w, n in zip(shape, array.shape, strict=True)):
         wanted = tuple("any" if n is None else n for n in shape)
         raise BundleError(f"the array {name!r} of the saved model has the shape {array.shape}, not {wanted}")
-    # Arrays of a large mapped file are not scanned, so that it need not be read completely.
-    if array.dtype.kind == "f" and not isinstance(array.base, np.memmap) and not np.isfinite(array).all():
+    # Arrays of a large mapped file are not scanned, so that it need not be read completely; parts neither.
+    scanned = not isinstance(array, Parts) and not isinstance(array.base, np.memmap)
+    if scanned and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise BundleError(f"the array {name!r} of the saved model holds values that are not finite numbers")
-    return array
+    return cast("Array", array)
 
 
 def stored_range(state: Mapping[str, Array]) -> Array:

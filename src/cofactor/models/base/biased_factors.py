@@ -117,7 +117,7 @@ class BiasedFactors:
 
     def shape(self) -> tuple[int, int]:
         """Return (users, items) of the training data."""
-        return len(self.bias("user")), len(self.bias("item"))
+        return len(self.tables()[2]), len(self.tables()[3])
 
     def state(self) -> State:
         """Return ``mean`` (), ``range`` (2,), ``users`` (n_users, k + 1), ``items`` (n_items, k + 1), all float32."""

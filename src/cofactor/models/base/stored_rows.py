@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
+from cofactor.data.parts import Parts
 from cofactor.errors import BundleError
 from cofactor.model import State
 from cofactor.models.base.arrays import stored
@@ -23,10 +24,11 @@ def stored_csr(state: Mapping[str, Array], prefix: str, n_cols: int) -> CSR:
     """Return a CSR matrix of a state: ``<prefix>_indptr``, ``_indices``, ``_values``. Raises BundleError if it is
     invalid."""
     indptr = stored(state, f"{prefix}_indptr", np.int64, (None,))
-    indices = stored(state, f"{prefix}_indices", np.int32, (None,))
+    indices: Any = stored(state, f"{prefix}_indices", np.int32, (None,))
     values = stored(state, f"{prefix}_values", np.float32, (len(indices),))
     whole = len(indptr) > 0 and indptr[0] == 0 and indptr[-1] == len(indices) and bool((np.diff(indptr) >= 0).all())
-    if not whole or (len(indices) and (indices.min() < 0 or indices.max() >= n_cols)):
+    inside = isinstance(indices, Parts) or not len(indices) or (indices.min() >= 0 and indices.max() < n_cols)
+    if not whole or not inside:
         raise BundleError(f"the arrays '{prefix}_...' of the saved model do not form a sparse matrix")
     return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), n_cols)
 

@@ -62,7 +62,7 @@ def drift(rec: Recommender, events: Sequence[Event]) -> Drift:
 def _reference(rec: Recommender) -> tuple[Array, Array, Array, Array]:
     """Return (the bin of each item by popularity, the number of ratings in each of these bins, the edges of the bins of
     rating values, the number of ratings in each of those)."""
-    counts = rec.data.by_item.counts
+    counts = rec.data.item_counts
     order = np.argsort(-counts, kind="stable")
     mass = np.cumsum(counts[order]) / max(int(counts.sum()), 1)
     decile = np.empty(len(counts), dtype=np.int64)

@@ -126,7 +126,7 @@ class Catalogue:
         return self._facts(codes).to_dicts()
 
     def _facts(self, codes: Array) -> pl.DataFrame:
-        counts = self.rec.data.by_item.counts[codes]
+        counts = self.rec.data.item_counts[codes]
         means = np.where(counts > 0, self.sums[codes] / np.maximum(counts, 1), np.nan)
         ids = self.rec.data.item_ids.decode(codes)
         titles = self.rec.items.titles
@@ -149,7 +149,7 @@ class Catalogue:
 
     @cached_property
     def _by_ratings(self) -> Array:
-        return np.argsort(-self.rec.data.by_item.counts, kind="stable")
+        return np.argsort(-self.rec.data.item_counts, kind="stable")
 
     def search_items(self, text: str, limit: int, offset: int) -> tuple[Array, int]:
         """Return (codes of items whose title or id contains the text, number of all matches). Titles that begin with
@@ -179,7 +179,7 @@ class Catalogue:
         if order not in self.orders:
             raise ConfigError(f"items cannot be sorted by {order!r}; give one of: {', '.join(self.orders)}")
         if order == "mean":
-            counts = self.rec.data.by_item.counts
+            counts = self.rec.data.item_counts
             overall = float(self.rec.data.values.mean(dtype=np.float64))
             damped: Array = -(self.sums + DAMPING * overall) / (counts + DAMPING)
             return damped
@@ -280,7 +280,7 @@ class Catalogue:
         The JSON is made in parts, so that the interpreter is never blocked for long.
         """
         with self._lock:  # slow, so computed only once
-            rated = int((self.rec.data.by_item.counts > 0).sum())
+            rated = int((self.rec.data.item_counts > 0).sum())
             if self._map is None or len(self._map[0]) < min(limit, rated):
                 shown = self._by_ratings[: min(limit, rated)].astype(np.int32)
                 if len(shown) < 3:

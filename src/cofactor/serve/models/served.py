@@ -110,13 +110,13 @@ def warm_up(rec: Recommender) -> None:
     for ids in (rec.data.user_ids, rec.data.item_ids):
         if not (ids.dtype.is_integer() or ids.text == "text"):
             raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs ids that are whole numbers or text")
-    item = rec.data.item_ids.decode([int(np.argmax(rec.data.by_item.counts))])[0]
+    item = rec.data.item_ids.decode([int(np.argmax(rec.data.item_counts))])[0]
     found = rec.recommend(history=[item], n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} makes no list for a history of its own item {item!r}; train it again")
     if not rec.data.n_users:  # a bundle saved with serve_only, without users
         return
-    rated = np.flatnonzero(rec.data.by_item.counts > 0)[:3].astype(np.int32)
+    rated = np.flatnonzero(rec.data.item_counts > 0)[:3].astype(np.int32)
     if len(rated) == 3:
         item_map(rec.model, rec.data, rated, seed=rec.seed)
     user = rec.data.user_ids.decode([int(np.argmax(rec.data.by_user.counts))])[0]

@@ -17,6 +17,7 @@ from cofactor._paths import sync_folder
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST, digest_of, opened, read_at, regular
 from cofactor.bundle.manifest import FILES
+from cofactor.bundle.shards import in_shards
 from cofactor.errors import BundleError
 from cofactor.serve.storage.state_folder import StateFolder
 from cofactor.serve.storage.store import Store, Version
@@ -38,6 +39,8 @@ def adopt(bundle: Path, place: Path) -> str:
 
     The digests of the copy are checked: BundleError where the bundle is damaged, or was changed during the copy.
     """
+    if in_shards(bundle):
+        raise BundleError(f"{bundle} has its users in shards; a server takes its items alone: {bundle / 'items'}")
     try:
         place.mkdir(parents=True, mode=0o700)
         with opened(bundle) as folder:

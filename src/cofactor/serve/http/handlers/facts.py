@@ -50,7 +50,7 @@ def about(live: Live) -> dict[str, Any]:
             "fold_in": True,
             "explain": True,
             "intervals": rating and (rec.intervals is not None or isinstance(rec.model, Posterior)),
-            "map": int((data.by_item.counts > 0).sum()) >= 3,
+            "map": int((data.item_counts > 0).sum()) >= 3,
             "update": live.store is not None,
             "biases": served.catalogue.has_biases,
         },
