@@ -31,3 +31,8 @@ print(figures.select("metric", "value"))
 # For a server that gets histories: the items alone.
 rec.save("films.serve", serve_only=True)  # or: cofactor export films.cofactor films.serve --format serve
 print(cf.load("films.serve").recommend(history=[rec.data.item_ids.values[0]], n=3))
+
+# For more users than memory holds: files of users, each opened when one of its users is asked for.
+rec.save("films.shards", users_per_shard=100_000)  # engines.fit(..., users_per_shard=100_000) writes this too
+rec = cf.load("films.shards")
+print(rec.recommend(user=rec.data.user_ids.values[0], n=3))

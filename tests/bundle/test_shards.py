@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import json
 import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from polars.testing import assert_frame_equal
 
 import cofactor as cf
 from cofactor import engines
+from cofactor.bundle import manifest
 from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import BundleError, ConfigError
 from cofactor.models import model_class
@@ -32,11 +37,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "item-cosine": {},
     "popular": {},
     "graph-filter": {"n_factors": 4},
+    "next-item": {},
 }
-
-
-QUICK = ("ease",)
-SLOW = ("als", "svd++", "bias", "ials", "item-cosine", "popular", "graph-filter", "next-item")
 
 
 def with_times() -> cf.Interactions:
@@ -75,10 +77,10 @@ def same(a: Any, b: Any, test: cf.Interactions) -> None:
         assert np.array_equal(getattr(a.data, column), getattr(b.data, column)), column
 
 
-@pytest.mark.parametrize("model", [*QUICK, *(pytest.param(m, marks=pytest.mark.slow) for m in SLOW)])
+@pytest.mark.parametrize("model", MODELS)
 def test_any_number_of_shards_is_one_file(tmp_path: Path, model: str) -> None:
     split = cf.split.random(with_times(), valid=0.2, seed=3)
-    rec = cf.fit(split.train, model=model, seed=1, calibrate=False, **MODELS.get(model, {}))
+    rec = cf.fit(split.train, model=model, seed=1, calibrate=False, **MODELS[model])
     for size in (7, 10_000):
         rec.save(tmp_path / "s.cofactor", users_per_shard=size)
         same(cf.load(tmp_path / "s.cofactor"), rec, split.valid)
@@ -251,6 +253,38 @@ def test_a_changed_manifest_is_refused(sharded: tuple[Any, Path]) -> None:
         place.write_text(text.replace(*change, 1))
         with pytest.raises(BundleError, match=r"was changed|has the format version"):
             cf.load(sharded[1])
+
+
+JUNK: list[Any] = [None, True, -1, 0, 1, 2**40, 1.5, "", "x", "../items", [], {}, [[]], {"a": 1}]
+
+
+def places(found: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to each field of an object."""
+    for name, value in found.items() if isinstance(found, dict) else enumerate(found):
+        yield (*way, name)
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*way, name))
+
+
+def test_a_forged_manifest_is_refused(sharded: tuple[Any, Path]) -> None:
+    """Each field in turn is junk, under a digest that fits: an error in a sentence, or a model that answers."""
+    rec, place = sharded
+    facts = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    users = rec.data.user_ids.to_series()
+    for way in list(places(facts)):
+        for junk in JUNK:
+            forged = copy.deepcopy(facts)
+            within = forged
+            for name in way[:-1]:
+                within = within[name]
+            if within[way[-1]] == junk:
+                continue
+            within[way[-1]] = junk
+            (place / "manifest.json").write_bytes(manifest.dump(forged))
+            with contextlib.suppress(BundleError):
+                found = cf.load(place)
+                for user in (users[0], users[9]):
+                    found.recommend(user)
 
 
 @pytest.mark.parametrize("model", ["als", "ials"])

@@ -137,7 +137,7 @@ def _contents(
             files.check_size(size, wanted, what)
             table = id_tables.Unread(fd, wanted, kind, count, what, old=name in manifest.OLD_FILES)
             ids[kind] = table.read() if verify or size <= SMALL // 4 else (table, table)
-    arrays = _arrays(folder, _ARRAYS, m["files"][_ARRAYS], path, verify)
+    arrays = read_arrays(folder, _ARRAYS, m["files"][_ARRAYS], path, verify)
     return arrays, ids
 
 
@@ -153,7 +153,7 @@ def _index_file(
         return None
     wanted, what = m["files"][name], f"{name} of {path}"
     if name == manifest.LENGTHS:
-        return _arrays(folder, name, wanted, path, verify)
+        return read_arrays(folder, name, wanted, path, verify)
     if not graphs:
         return None
     with files.regular(folder, name, path) as (fd, size):
@@ -163,7 +163,7 @@ def _index_file(
     return held
 
 
-def _arrays(
+def read_arrays(
     folder: files.Folder, name: str, wanted: dict[str, Any], path: str | Path, verify: bool
 ) -> dict[str, Array]:
     """Return the arrays of a file by name: a small file is read and checked at once, a large one is mapped."""

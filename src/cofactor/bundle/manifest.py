@@ -120,7 +120,7 @@ _FIGURES: dict[str, tuple[type, ...]] = {
     "rows": (str,),
     "measured": (str,),
 }
-_FILE: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
+FILE_FACTS: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
 
 
 def _from_0(old: Manifest) -> Manifest:
@@ -192,7 +192,7 @@ MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {
 
 def dump(manifest: Manifest) -> bytes:
     """Return the manifest as bytes, with its own digest added."""
-    whole = {**manifest, "digest": _digest(manifest)}
+    whole = {**manifest, "digest": digest_of(manifest)}
     return (json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
@@ -207,7 +207,7 @@ def parse(text: bytes, what: str) -> Manifest:
             f"{what} has the format version {str(version)[:40]}; this cofactor reads {min(MIGRATIONS, default=VERSION)}"
             f" to {VERSION}: use the version of cofactor that wrote it, or a newer one"
         )
-    if found.get("digest") != _digest(found):
+    if found.get("digest") != digest_of(found):
         raise BundleError(f"{what} was changed after it was written; save the model again")
     while version < VERSION:
         try:
@@ -231,29 +231,29 @@ def index_file(m: Manifest) -> str | None:
 
 
 def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
-    _fields(m, _TOP, what)
-    _fields(m["data"], _DATA, f"{what}: data")
-    _fields({"weight": None, **_mapping(m["data"]["columns"])}, _COLUMNS, f"{what}: columns")
-    _fields({"unit": None, **_mapping(m["data"]["reading"])}, _READING, f"{what}: reading")
+    check_fields(m, _TOP, what)
+    check_fields(m["data"], _DATA, f"{what}: data")
+    check_fields({"weight": None, **_mapping(m["data"]["columns"])}, _COLUMNS, f"{what}: columns")
+    check_fields({"unit": None, **_mapping(m["data"]["reading"])}, _READING, f"{what}: reading")
     _check_reading(m["data"]["reading"], what)
     index = index_file(m)
     files = names if index is None else (*names, index)
     if set(m["files"]) != set(files):
         raise BundleError(f"{what} names other files than {', '.join(files)}")
     if m["index"] is not None:
-        _fields(m["index"], _INDEX, f"{what}: index")
+        check_fields(m["index"], _INDEX, f"{what}: index")
         if index == LENGTHS and m["index"]["usearch"]:
             raise BundleError(f"{what}: the index is declared both as a graph and as an index by length")
         if not all(0 < m["index"][name] < 1 << 31 for name in ("connectivity", "effort", "n")):
             raise BundleError(f"{what}: the settings of the index are out of range")
     for name in files:
-        _fields(m["files"][name], _FILE, f"{what}: {name}")
+        check_fields(m["files"][name], FILE_FACTS, f"{what}: {name}")
         if m["files"][name]["bytes"] < 0:
             raise BundleError(f"{what}: {name} has a negative size")
     if any(not 0 <= m["data"][n] < 1 << 31 for n in ("users", "items")) or not 0 <= m["data"]["rows"] < 1 << 40:
         raise BundleError(f"{what}: the numbers of rows, users or items are out of range")
     if m["data"]["items_only"] is not None:
-        _fields(m["data"]["items_only"], _ITEMS_ONLY, f"{what}: items_only")
+        check_fields(m["data"]["items_only"], _ITEMS_ONLY, f"{what}: items_only")
         if m["data"]["users"] or m["data"]["user_features"] is not None:
             raise BundleError(f"{what} declares items only, but has users")
         if not all(_number(x) for x in m["data"]["items_only"].values() if type(x) is float):
@@ -273,11 +273,11 @@ def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     if not all(isinstance(row, list) and all(_number(x) for x in row) for row in m["history"]):
         raise BundleError(f"{what}: the history must be rows of numbers")
     for at, line in enumerate(m["trials"]):
-        _fields(line, _TRIALS, f"{what}: tried, line {at + 1}")
+        check_fields(line, _TRIALS, f"{what}: tried, line {at + 1}")
         if not (_number(line["value"]) and _number(line["seconds"])):
             raise BundleError(f"{what}: the values and seconds of trials must be numbers")
     for at, line in enumerate(m["figures"]):
-        _fields(line, _FIGURES, f"{what}: figures, line {at + 1}")
+        check_fields(line, _FIGURES, f"{what}: figures, line {at + 1}")
         if not all(_number(line[name]) for name in ("value", "low", "high")) or any(
             line[name] is not None and not 0 <= line[name] < 1 << 62 for name in ("n_users", "n_rows")
         ):
@@ -305,7 +305,7 @@ def _mapping(found: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _fields(found: Any, wanted: dict[str, tuple[type, ...]], what: str) -> None:
+def check_fields(found: Any, wanted: dict[str, tuple[type, ...]], what: str) -> None:
     if not isinstance(found, dict):
         raise BundleError(f"{what} must be an object with fields")
     if missing := [name for name in wanted if name not in found]:
@@ -340,7 +340,7 @@ def plain(value: Any) -> Any:
     raise BundleError(f"{value!r} of type {type(value).__name__} cannot be saved")
 
 
-def _digest(manifest: Manifest) -> str:
+def digest_of(manifest: Manifest) -> str:
     rest = {name: value for name, value in manifest.items() if name != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()

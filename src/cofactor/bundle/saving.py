@@ -49,14 +49,14 @@ def save(rec: Fitted, path: str | Path, *, serve_only: bool = False) -> None:
             facts, index = index_file.facts_of(rec.index), rec.index
             name = manifest.LENGTHS if index.exact else manifest.INDEX
             written[name] = files.write_file(folder / name, lambda f: index_file.write(f, index))
-        text = manifest.dump(_manifest(rec, config, written, facts))
+        text = manifest.dump(manifest_of(rec, config, written, facts))
         if len(text) > manifest.LIMIT:
             raise BundleError(f"cannot write {path}: the notes and names of features are too long; shorten them")
         try:
             manifest.parse(text, "its manifest")  # write only what can be read again
         except BundleError as exc:
             raise BundleError(f"cannot write {path}: {exc}; an earlier bundle there is unchanged") from None
-        files.write_file(folder / files.MANIFEST, lambda f: _put(f, text))
+        files.write_file(folder / files.MANIFEST, lambda f: put(f, text))
 
 
 def without_users(rec: Fitted) -> Fitted:
@@ -91,7 +91,7 @@ def without_users(rec: Fitted) -> Fitted:
     return made
 
 
-def _put(file: Any, text: bytes) -> None:
+def put(file: Any, text: bytes) -> None:
     file.write(text)
 
 
@@ -100,7 +100,7 @@ def check_writable(path: str | Path) -> None:
     files.target(path)
 
 
-def _manifest(
+def manifest_of(
     rec: Fitted, config: dict[str, Any], written: dict[str, Any], index_facts: dict[str, Any] | None
 ) -> manifest.Manifest:
     data = rec.data

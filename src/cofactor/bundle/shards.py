@@ -32,7 +32,23 @@ Array = NDArray[Any]
 VERSION = "shards-1"
 ITEMS, ROWS = "items", "rows.safetensors"
 MOST = 100_000
-_FIELDS = {"format", "format_version", "token", "whole", "items", "rows", "arrays", "type", "shards", "digest"}
+_FACTS: dict[str, tuple[type, ...]] = {
+    "format": (str,),
+    "format_version": (str,),
+    "token": (str,),
+    "whole": (str,),
+    "items": (str,),
+    "rows": (dict,),
+    "arrays": (dict,),
+    "type": (str,),
+    "shards": (list,),
+    "digest": (str,),
+}
+_SHARD: dict[str, tuple[type, ...]] = {"users": (int,), "first": (int, str), "rows": (dict,), "ids": (dict,)}
+_TYPES = ("String", *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)))
+_DTYPES = ("float32", "float64", "int32", "int64")
+_OF_ROWS = {"items": "int32", "values": "float32", "times": "int64", "weights": "float32", "rows": "int64"}
+_NEEDED = {"data.items", "data.values"}
 _PIECE = 1 << 22
 
 
@@ -90,7 +106,7 @@ def save(rec: Fitted, path: str | Path, users_per_shard: int) -> None:
         rows_file = files.write_file(folder / ROWS, lambda f: tensors.write(f, starts_file, {"bundle": token}))
         settings = manifest.plain(dataclasses.asdict(rec.model.config))
         same = {name: items["files"][name] for name in manifest.FILES}
-        whole = saving._manifest(rec.replace(index=None), settings, same, None)
+        whole = saving.manifest_of(rec.replace(index=None), settings, same, None)
         facts = {
             "format": manifest.FORMAT,
             "format_version": VERSION,
@@ -105,7 +121,7 @@ def save(rec: Fitted, path: str | Path, users_per_shard: int) -> None:
         text = manifest.dump(facts)
         if len(text) > manifest.LIMIT:
             raise BundleError(f"cannot write {path}: there are too many shards; give a larger users_per_shard")
-        files.write_file(folder / files.MANIFEST, lambda f: saving._put(f, text))
+        files.write_file(folder / files.MANIFEST, lambda f: saving.put(f, text))
 
 
 def _written(folder: Path, number: int, arrays: dict[str, Array], ids: IdMap, mark: dict[str, str]) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
                     files.check_size(size, wanted, f"{name} of {path}")
                     if verify:
                         files.check_digest(files.digest_of_file(fd), wanted, f"{name} of {path}")
-        starts = loading._arrays(folder, ROWS, facts["rows"], path, verify)
+        starts = loading.read_arrays(folder, ROWS, facts["rows"], path, verify)
     cuts = np.concatenate([[0], np.cumsum([shard.users for shard in shards])]).astype(np.int64)
     ends = _beginnings(starts, facts, int(cuts[-1]), path)
     if cuts[-1] != whole["data"]["users"] or any(int(ends[by][-1]) != whole["data"]["rows"] for by in ends):
@@ -247,9 +263,39 @@ def _facts(path: str | Path) -> dict[str, Any] | None:
         return None
     what = f"the manifest of {path}"
     found = tensors.parse_json(text, what)
-    if not isinstance(found, dict) or found.get("digest") != manifest._digest(found) or set(found) != _FIELDS:
+    if not isinstance(found, dict) or found.get("digest") != manifest.digest_of(found):
         raise BundleError(f"{what} was changed after it was written; save the model again")
+    _check(found, what)
     return found
+
+
+def _check(facts: dict[str, Any], what: str) -> None:
+    """Raise BundleError for facts of other types or out of range."""
+    manifest.check_fields(facts, _FACTS, what)
+    sizes = {ROWS: facts["rows"]}
+    for number, one in enumerate(facts["shards"]):
+        manifest.check_fields(one, _SHARD, f"{what}: shard {number}")
+        sizes |= {_name(number): one["rows"], _name(number, "ids."): one["ids"]}
+    for name, wanted in sizes.items():
+        manifest.check_fields(wanted, manifest.FILE_FACTS, f"{what}: {name}")
+    shards = facts["shards"]
+    fits = facts["type"] in _TYPES and 0 < len(shards) <= MOST
+    fits = fits and all(0 < one["users"] < 1 << 31 for one in shards)
+    fits = fits and all(isinstance(one["first"], str) == (facts["type"] == "String") for one in shards)
+    fits = fits and facts["arrays"].keys() >= _NEEDED and all(_is_array(*one) for one in facts["arrays"].items())
+    if not fits:
+        raise BundleError(f"{what}: the users, or the arrays of the shards, are out of range")
+
+
+def _is_array(name: str, array: Any) -> bool:
+    """Return whether this describes an array: type, shape after the rows, name of the rows."""
+    if not isinstance(array, list) or [type(x) for x in array] != [str, list, str] or array[0] not in _DTYPES:
+        return False
+    if name.startswith("data."):
+        return array == [_OF_ROWS.get(name.removeprefix("data.")), [], "data"]
+    return (
+        name.startswith("model.") and len(array[1]) <= 2 and all(type(n) is int and 0 <= n < 1 << 31 for n in array[1])
+    )
 
 
 def _beginnings(starts: dict[str, Array], facts: dict[str, Any], n_users: int, path: str | Path) -> dict[str, Array]:

@@ -42,6 +42,9 @@ def read_alike(source: Any, train: Interactions, *, guess: bool = False, **given
         if asked.get("time") and found.times is None:
             said = f"no times here, though column {asked['time']!r} of the training data has some: each row counts as"
             found = found.replace(notes=(*found.notes, f"{said} later than all of those"))
+    if train.reading.unit is not None and found.columns.rating is None:  # its column was left out: each row counts 1
+        columns = found.columns._replace(rating=train.columns.rating)
+        found = found.replace(columns=columns, reading=found.reading._replace(unit=train.reading.unit))
     if is_file(source):
         for side in ("user", "item"):
             mine = getattr(train, f"{side}_ids").dtype
