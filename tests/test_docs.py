@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import inspect
@@ -13,7 +14,6 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
 import pytest
 
 import cofactor as cf
@@ -21,24 +21,20 @@ from cofactor.models import model_class
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-RUN = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("coming-from/*.md"), DOCS / "sklearn.md"])
+RUN = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("coming-from/*.md"), DOCS / "sklearn.md", DOCS / "index.md"])
 NEEDS = {"cofactor.notebook": "torch", "cofactor.sklearn": "sklearn", "cofactor.serve": "fastapi"}
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """``ratings.csv``, ``movies.csv`` and ``purchases.csv``, as the pages describe them: a part of the demo set."""
+    """The files that the page of tables writes; of the ratings and the purchases a part, to be quick."""
     folder = tmp_path_factory.mktemp("docs")
-    data = cf.load_dataset("movietweetings-demo")
-    frame = data.to_frame().filter(pl.col("user") < 1500)
-    names = {"user": "userId", "item": "movieId", "time": "timestamp"}
-    frame.rename(names).select("userId", "movieId", "rating", "timestamp").write_csv(folder / "ratings.csv")
-    data.item_table.rename({"item": "movieId"}).write_csv(folder / "movies.csv")
-    bought = pl.from_epoch("time").dt.date().alias("order_date")
-    named = [pl.format("C{}", "user").alias("customer_id"), pl.format("P{}", "item").alias("product_id")]
-    frame.select(*named, (1 + pl.col("rating") // 3).cast(int).alias("quantity"), bought).write_csv(
-        folder / "purchases.csv"
-    )
+    with contextlib.chdir(folder):
+        for block in blocks(DOCS / "tutorials" / "tables.md"):
+            exec(compile(block, "tables.md", "exec"), {"__name__": "page"})
+    for name in ("ratings.csv", "purchases.csv"):
+        path = folder / name
+        path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:6001]), encoding="utf-8")
     return folder
 
 
