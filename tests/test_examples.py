@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # tests/recommend/test_docs.py and tests/test_docs.py run their blocks as they stand
-RUN_ELSEWHERE = {"recommending.md", "sklearn.md"}
+RUN_ELSEWHERE = {"index.md", "recommending.md", "sklearn.md"}
 PAGES = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").glob("*.md")) if p.name not in RUN_ELSEWHERE)]
 
 

@@ -63,13 +63,16 @@ class Rows:
 
     weights = None
 
-    weights = None
-
     def __init__(self, n: int) -> None:
         self.n = n
 
     def __len__(self) -> int:
         return self.n
+
+    @property
+    def in_memory(self) -> Rows:
+        """Themselves."""
+        return self
 
 
 class _Config:
