@@ -64,7 +64,7 @@ LONG = {
     *("cold_start", "drift", "getters", "left_behind", "optimizer_chapter", "rankings", "rows", "setup"),
     *("several_losses", "translated"),
     *("callbacks_zoo", "cross_validated", "estimator", "importance", "lecture", "maps", "prize", "rate_studies"),
-    *("further_research", "metric_study"),
+    *("blocks", "callbacks", "edits", "further_research", "metric_study", "pipelines", "studies"),
 }
 """Scripts with many fits: they run with the long tests."""
 SCRIPTS = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in sorted(REFERENCE)]
