@@ -162,3 +162,11 @@ def test_local_ridge_has_the_same_bits_at_any_number_of_threads(monkeypatch):
         found.append(local_ridge(gram, 7, np.ones(N_ITEMS, np.float32)))
     for a, b in zip(found[0][:3], found[1][:3], strict=True):
         assert np.array_equal(a, b)
+
+
+def test_the_weight_of_a_long_past_is_0_and_not_subnormal():
+    fast, slow = np.empty(400), np.empty(400)
+    history_weights(np.arange(400), np.ones(400, np.float32), 0.5, 1.0, 0.3, fast, slow)
+    assert (fast[-90:] > 0).all()
+    assert (fast[:300] == 0).all()
+    assert np.allclose(slow, 0.3 / 400)

@@ -16,6 +16,9 @@ from cofactor.kernels.largest import edge_of
 
 Array = NDArray[Any]
 
+_TINY = 1e-30
+"""Weights of entries below this are 0."""
+
 
 @njit(cache=True, nogil=True)
 def transition_rows(
@@ -126,7 +129,8 @@ def history_weights(
     """Compute the weight of each entry of one history (oldest first): ``fast`` for transitions, ``slow`` for
     neighbours.
 
-    ``fast`` sums to 1 and ``slow`` to ``share``, before they are multiplied by ``values`` (the weights of ratings).
+    ``fast`` sums to 1 and ``slow`` to ``share``, before they are multiplied by ``values`` (the weights of ratings). A
+    weight below 1e-30 is 0: its products would be subnormal numbers, with which processors are slow.
     """
     n = len(times)
     step_weights(times, decay, fast)
@@ -138,6 +142,8 @@ def history_weights(
     for k in range(n):
         fast[k] *= values[k] / a
         slow[k] *= share * values[k] / b
+        if fast[k] < _TINY:
+            fast[k] = 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -145,6 +151,8 @@ def add_history(items: Array, by: Array, indptr: Array, others: Array, weights: 
     """Add ``by[k] * weights[items[k], :]`` to ``out``, for sparse rows."""
     for k in range(len(items)):
         x = np.float32(by[k])
+        if x == 0.0:
+            continue
         for e in range(indptr[items[k]], indptr[items[k] + 1]):
             out[np.uint64(others[e])] += x * weights[e]
 
@@ -197,6 +205,8 @@ def touch_history(
     once (``mark`` bool: those that are listed). Returns the new number of listed items."""
     for k in range(len(items)):
         x = np.float32(by[k])
+        if x == 0.0:
+            continue
         for e in range(indptr[items[k]], indptr[items[k] + 1]):
             j = np.uint64(others[e])
             out[j] += x * weights[e]
