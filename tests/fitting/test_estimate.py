@@ -166,8 +166,8 @@ def test_the_forecast_of_memory_is_above_what_is_measured_by_a_fifth_at_most() -
     assert 1.0 <= found["forecast"] / found["measured"] <= 1.2, found
 
 
-NOISE = 5.0
-"""The peak of a training differs by some MB from run to run."""
+NOISE = 8.0
+"""The peak of a training differs by some MB from run to run and from machine to machine."""
 TRIED: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("als", {"epochs": 1}, (300_000, 10_000, 2000)),
     ("ials", {"epochs": 1}, (300_000, 8000, 1000)),
@@ -195,7 +195,8 @@ def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
 ) -> None:
     """The first compiles the kernels into a cache that was empty; the second finds them there.
 
-    What compiling takes does not depend on the shape: one shape of each model begins with an empty cache.
+    What compiling takes does not depend on the shape: one shape of each model begins with an empty cache. ``blend``
+    compiles what its models compile.
     """
     asked = {
         "model": name,
@@ -204,7 +205,7 @@ def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
         "timed": name == "next-item",
     }
     program = [sys.executable, str(MEASURE), json.dumps(asked | {"calibrate": False, "fresh": True})]
-    first = next(one for one in TRIED if one[0] == name) == (name, config, shape)
+    first = name != "blend" and next(one for one in TRIED if one[0] == name) == (name, config, shape)
     where = os.environ | ({"NUMBA_CACHE_DIR": str(tmp_path)} if first else {})
     for when in ("cold", "warm") if first else ("warm",):
         done = subprocess.run(program, capture_output=True, text=True, check=True, env=where)

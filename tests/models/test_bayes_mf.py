@@ -565,8 +565,6 @@ def test_movielens_fold_one(ml100k_folds: list[Split]) -> None:
 @pytest.mark.movielens
 @pytest.mark.slow
 def test_processes_of_chains_meet_on_movielens(ml100k_folds: list[Split]) -> None:
-    worst = []
-    for seed, split in enumerate(ml100k_folds[1:4]):
-        frame = fit(split.train, BayesMFConfig(), seed).diagnostics()
-        worst.append(frame.filter(pl.col("name").str.contains("drift"))["rhat"].max())
-    assert np.median(worst) < 1.2  # 1.10 to 1.13; 1.25 to 1.45 with one move of the numbers a sweep in place of three
+    frame = fit(ml100k_folds[1].train, BayesMFConfig(), seed=0).diagnostics()
+    worst = frame.filter(pl.col("name").str.contains("drift"))["rhat"].max()
+    assert worst < 1.2  # 1.10 to 1.13 on three folds; 1.25 to 1.45 with one move of the numbers a sweep

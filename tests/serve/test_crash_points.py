@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("crash_points.py")
 ENV = os.environ | {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH")]))
 }
-STEP = int(os.environ.get("COFACTOR_FAULT_STEP", "16"))
+STEP = int(os.environ.get("COFACTOR_FAULT_STEP", "32"))
 """The slow test makes every operation of this number fail; 1 tries them all, which takes long."""
 SCENARIOS = ("create", "events", "forget", "erase", "swaps", "refit", "backup", "restore", "repair")
 pytestmark = pytest.mark.skipif(not reachable(), reason="needs fork, and a Python whose SQLite is a shared library")

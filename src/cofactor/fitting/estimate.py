@@ -18,7 +18,7 @@ from cofactor.model import Cost, HasCost, Posterior, TableSize
 from cofactor.models import REGISTRY, model_class
 from cofactor.train.memory import SMALL, free_memory, in_words, too_large
 
-PROCESS = 146e6
+PROCESS = 153e6
 """Bytes of a process that has loaded Python, NumPy, polars and numba, and has compiled a kernel before."""
 READ = 22e6
 """Bytes more where it has read a file: what polars' threads keep."""
