@@ -43,7 +43,7 @@ test-spark: $(SPARK)/.spark
 	$(SPARK)/bin/python examples/two_hosts.py
 
 browser: $(VENV)/.browser
-	$(BIN)/python -m pytest -m browser -rs
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m browser -rs
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
