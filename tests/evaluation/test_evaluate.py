@@ -127,6 +127,16 @@ def test_default_threshold_is_three_quarters_up_the_scale(parts: Any, table: NDA
     assert "relevant: every test row" in evaluate(model, test, train=clicks)["note"][0]
 
 
+def test_novelty_knows_the_users_with_training_rows_alone(parts: Any, table: NDArray) -> None:
+    train, test = parts
+    few = train.take(train.users < 20)
+    seen = evaluate(Table(table), test, "novelty@4", train=few)
+    top = lists(Table(table), np.unique(test.users[test.users < 20]), 4, train=few)
+    assert few.n_users == 40
+    bits = -np.log2(np.maximum(np.bincount(few.items, minlength=30), 1)[top] / 20)
+    assert value(seen, "novelty@4") == pytest.approx(bits.mean())
+
+
 def test_beyond_accuracy(parts: Any, table: NDArray) -> None:
     train, test = parts
     frame = evaluate(Table(table), test, "beyond", train=train, n=4)

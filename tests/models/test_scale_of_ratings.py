@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 import cofactor as cf
 from cofactor.errors import DataError
+from cofactor.models.base import strength
 
 RNG = np.random.default_rng(3)
 USERS, ITEMS = np.divmod(RNG.permutation(60 * 40)[:1_500], 40)
@@ -94,3 +96,13 @@ def test_counts_that_say_something_lower_the_floor() -> None:
     noise = told.replace(values=rng.permutation(told.values))
     assert strength_of(noise)[2] == 1
     assert strengths(noise.values, strength_of(noise), 0.0).tolist() == [1.0] * len(noise)
+
+
+def test_of_equal_scores_the_lower_item_comes_first_in_the_choice_of_the_floor() -> None:
+    """What is listed among ties must not depend on how a processor sorts."""
+    ones = sparse.csr_array(np.ones((1, 60)))
+    own = sparse.csr_array(np.eye(1, 60, 30))  # the user has item 30; every other item is as near
+    for item, place in ((0, 1), (19, 20), (20, None), (31, None)):
+        held = sparse.csr_array(np.eye(1, 60, item))
+        found = strength._ndcg(sparse.vstack([own, ones]).tocsr(), own, held, np.array([0]))
+        assert found[0] == pytest.approx(0.0 if place is None else 1 / np.log2(place + 1))

@@ -262,7 +262,8 @@ def _beyond(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Int
         _mean(metric, values, who, test, "skip", out)
     else:
         counts = train.by_item.counts
-        values = m.novelty(top, counts, train.n_users) if metric.base == "novelty" else m.popularity(top, counts)
+        raters = int((train.by_user.counts > 0).sum())
+        values = m.novelty(top, counts, raters) if metric.base == "novelty" else m.popularity(top, counts)
         _mean(metric, values, who, test, "skip", out)
 
 

@@ -257,7 +257,8 @@ def novelty(top: Array, counts: Array, n_users: int) -> Array:
     """Return the mean self-information ``-log2(raters / users)`` of a list's items in bits, float64 (lists,) (Zhou et
     al. 2010).
 
-    ``counts``: raters of each item in training; an item without any counts as if it had one.
+    ``counts``: raters of each item in training; an item without any counts as if it had one. ``n_users``: the users
+    with training rows.
     """
     bits = -np.log2(np.maximum(counts, 1) / n_users)
     return _list_mean(top, bits)

@@ -23,6 +23,7 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.data.kind import Kind
 from cofactor.errors import ConfigError
 from cofactor.kernels.gain import ndcg
+from cofactor.kernels.largest import best_places
 
 Array = NDArray[Any]
 
@@ -166,7 +167,8 @@ def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
 
 @one_thread()
 def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
-    """Return the NDCG of each of these users' lists by the cosine of items."""
+    """Return the NDCG of each of these users' lists by the cosine of items. Of equal scores the lower item comes
+    first."""
     from scipy import sparse
 
     norms = np.sqrt(known.multiply(known).sum(axis=0))
@@ -179,12 +181,9 @@ def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
         mine = own[block]
         scores = np.asarray(((mine @ turned) @ unit).todense())
         scores[mine.nonzero()] = -np.inf
-        n = min(_AT, scores.shape[1])
-        top = np.argpartition(-scores, n - 1, axis=1)[:, :n]
-        top = np.take_along_axis(
-            top, np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable"), axis=1
-        )
+        top = np.zeros((len(block), min(_AT, scores.shape[1])), dtype=np.int64)
+        length = np.array([best_places(row, places) for row, places in zip(scores, top)])
         truth = np.asarray(held[block].todense()) > 0
-        hits = np.take_along_axis(truth, top, axis=1)
+        hits = np.take_along_axis(truth, top, axis=1) & (np.arange(top.shape[1]) < length[:, None])
         found[first : first + 100] = ndcg(hits, truth.sum(axis=1))
     return found
