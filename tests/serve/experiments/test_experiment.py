@@ -125,6 +125,25 @@ def test_a_refit_is_tried_on_events_that_it_has_not_learned(world, tmp_path, mon
     live.close()
 
 
+def test_the_figure_of_a_tried_refit_travels_with_it(world, tmp_path):
+    live = opened(world["als"], tmp_path, require="not-worse")
+    for n in (300, 600):
+        live.tell(told(n))
+        live.refit()
+        waited(lambda: live.busy is None)
+    assert live.now.version == 3
+    figures = live.now.base.figures
+    second = cf.load(live.kept.place(live.kept.version(2))).figures
+    live.close()
+    assert figures["metric"].to_list() == ["rmse"]
+    assert second["metric"].to_list() == ["rmse"]
+    assert figures["rows"][0] != second["rows"][0]  # of other rows, so the two are not held against each other
+    line = figures.row(0, named=True)
+    assert line["low"] < line["value"] < line["high"]
+    assert line["n_rows"] >= line["n_users"] > 0
+    assert "trained without these rows" in line["note"]
+
+
 def test_a_bundle_that_is_refused_is_so_after_a_restart_too(world, tmp_path):
     place = tmp_path / "m.cofactor"
     cf.load(world["als"]).save(place)

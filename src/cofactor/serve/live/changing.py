@@ -24,7 +24,7 @@ from cofactor.serve.experiments.experiment import read as read_experiment
 from cofactor.serve.live import drift as drifting
 from cofactor.serve.live.drift import Drift
 from cofactor.serve.live.refit import grown
-from cofactor.serve.live.trial import Trial, on_latest, refit_on_latest, refused
+from cofactor.serve.live.trial import Trial, on_latest, refit_on_latest, refused, with_trial
 from cofactor.serve.models.present import Present
 from cofactor.serve.models.served import Second, woken
 from cofactor.serve.settings import Settings
@@ -180,7 +180,7 @@ class Changing(Present):
             if kept.store.position()["erasures"] != erasures:
                 continue  # a user in its training data was erased meanwhile: train again without them
             try:
-                found.save(scratch)
+                (found if trial is None else with_trial(found, trial)).save(scratch)
                 drift = found.metrics.get("embedding_shift")
                 self._install(scratch, "refit", now.through, drift, erasures=erasures, trial=trial)
                 return

@@ -6,13 +6,16 @@ the difference is a bootstrap over users.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.evaluation.bootstrap import UserSums, interval, resample
+from cofactor.evaluation.figures import with_figures
 from cofactor.evaluation.metrics import ndcg
 from cofactor.evaluation.relevance import threshold
 from cofactor.recommend.profiles import known_user
@@ -36,7 +39,8 @@ _DRAWS = 1000
 
 class Trial(NamedTuple):
     """The result of a test. ``metric`` is rmse for rating models, otherwise ndcg@10. ``gain`` is the improvement by the
-    candidate (above 0: better), with a 95 % interval from ``low`` to ``high``."""
+    candidate (above 0: better), with a 95 % interval from ``low`` to ``high``; ``bounds`` is the 95 % interval of the
+    candidate's own figure."""
 
     metric: str
     live: float
@@ -46,6 +50,7 @@ class Trial(NamedTuple):
     high: float
     users: int
     events: int
+    bounds: tuple[float, float]
 
     def __str__(self) -> str:
         better = "better" if self.gain > 0 else "worse"
@@ -75,6 +80,24 @@ def on_latest(live: Recommender, candidate: Recommender, events: Sequence[Event]
     earlier, latest = _divided(events, held_out)
     both = [updated(rec, earlier) if earlier else rec for rec in (live, candidate)]
     return tried(both[0], both[1], latest)
+
+
+def with_trial(refitted: Recommender, trial: Trial) -> Recommender:
+    """Return a refitted model with the figure that its trial found among its figures.
+
+    The name of the rows has the time, since each refit is tried on rows of its own.
+    """
+    now = dt.datetime.now(dt.UTC).isoformat(" ", "milliseconds").removesuffix("+00:00")
+    line = {
+        "metric": trial.metric,
+        "value": trial.candidate,
+        "low": trial.bounds[0],
+        "high": trial.bounds[1],
+        "n_users": trial.users,
+        "n_rows": trial.events,
+        "note": "measured on a model trained without these rows; this one has learned them too",
+    }
+    return with_figures(refitted, pl.DataFrame([line]), f"the latest newer rows, tried before the refit at {now} UTC")
 
 
 def refit_on_latest(live: Recommender, events: Sequence[Event], warm: bool | None) -> Trial | None:
@@ -112,7 +135,8 @@ def tried(live: Recommender, candidate: Recommender, events: Sequence[Event]) ->
     draws = resample(sums, _DRAWS, 0)
     sign = -1 if name == "rmse" else 1
     low, high = interval(sign * (draws[:, 1] - draws[:, 0]))
-    return Trial(name, ours, theirs, sign * (theirs - ours), low, high, sums[0].n_users, count)
+    bounds = interval(draws[:, 1])
+    return Trial(name, ours, theirs, sign * (theirs - ours), low, high, sums[0].n_users, count, bounds)
 
 
 def _unknown_pairs(rec: Recommender, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

@@ -45,7 +45,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 				[graded(now) ? "scale" : "values", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "chosen or not"], now.created ? ["made", ...day(now.created)] : null, ["live since", ...day(now.loaded)]]),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
-					section("How good it is", null, figureLists(now.figures), metrics.length || now.figures?.length ? null : empty("Not measured yet", "The bundle holds no figures. This command writes some into it: ", el("code", {}, "cofactor evaluate MODEL TEST --save")), metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => measure(name, value))) : null),
+					section("How good it is", null, figureLists(now.figures), metrics.length || now.figures?.length ? null : empty("Not measured yet", "The bundle holds no figures. This command writes some into it: ", el("code", {}, "cofactor evaluate MODEL TEST --save"), el("p", {}, "A server that was started with ", el("code", {}, "--require-not-worse"), ` tries each refit on the latest ${data(info)}, and keeps the figure.`)), metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => measure(name, value))) : null),
 					runs.length ? section("How it was trained", null, el("dl", { class: "measures" }, runs.map(([name, value]) => training(name, value)))) : null),
 				el("div", { class: "pile" },
 					section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no")))))),
