@@ -50,7 +50,7 @@ def verdict(
             figures, note = decisive(model, test, relevant)
             out["models"].append({"name": _name(model, rec, beside), "figures": figures, "note": note})
         out["activity"] = _by_activity(rec, test)
-        out["sentences"] += _judged(measured, out["models"], test, relevant)
+        out["sentences"] += _judged(measured, out["models"], test, relevant, beside is not None)
         if reference is not None:
             out["periods"] = periods(rec, test, reference)
             out["sentences"].append(sentence(out["periods"]))
@@ -93,17 +93,20 @@ def _name(model: Recommender, rec: Recommender, beside: Recommender | None) -> s
     return f"{model.name}, {'this one' if model is rec else 'the other'}" if model in (rec, beside) else model.name
 
 
-def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None) -> list[str]:
-    """Return sentences that compare the first model with each other one, by the first metric that both have, on the
-    same bootstrap draws of users."""
+def _judged(
+    trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None, of_two: bool
+) -> list[str]:
+    """Return a sentence on the first model, and others that compare it with each other one, by the first metric that
+    both have, on the same bootstrap draws of users. The comparison comes first on a page ``of_two`` models."""
     first, *others = models
     if not first["figures"]:
         return [f"The model could not be measured: {first['note']}."]
     lead = first["figures"][0]
-    said = [
+    figure = (
         f"{titled(lead['metric'])} {shown(lead['value'])} ({shown(lead['low'], lead['value'])} to"
         f" {shown(lead['high'], lead['value'])}) on held-out {trained[0].data.kind}."
-    ]
+    )
+    said = []
     mine = [f["metric"] for f in first["figures"]]
     for model, other in zip(trained[1:], others, strict=True):
         shared = next((f["metric"] for f in other["figures"] if f["metric"] in mine), None)
@@ -117,7 +120,7 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
             f" a difference of {signed(found.difference, found.first)} ({signed(found.low, found.first)} to"
             f" {signed(found.high, found.first)} on the same users)."
         )
-    return said
+    return [said[0], figure, *said[1:]] if of_two and said else [figure, *said]
 
 
 def _lists(model: Recommender) -> dict[str, Any]:

@@ -114,7 +114,9 @@ def _take_ids(columns: _Columns, roles: Sequence[str]) -> None:
     if numbers and others >= len({"user", "item"} & set(roles)):
         for name in numbers:
             columns.what[name] = "nothing"
-            columns.said.append(f"{columns.at(name)} has another value in each row, so it is not an id of a user or item")
+            columns.said.append(
+                f"{columns.at(name)} has another value in each row, so it is not an id of a user or item"
+            )
     if "user" in roles:
         columns.take("user", "id", "gaps")
     if "item" in roles:

@@ -23,7 +23,7 @@ function svg(tag, props = {}, ...children) {
 const big = (n) => Number(n).toLocaleString("en");
 const fix = (x, d = 3) => (x === null || x === undefined ? "–" : (Math.abs(x) < 0.5 * 10 ** -d ? 0 : Number(x)).toFixed(d).replace("-", "−"));
 const signed = (x, d = 2) => (Number(fix(Math.abs(x), d)) === 0 ? fix(0, d) : (x < 0 ? "−" : "+") + fix(Math.abs(x), d));
-const percent = (x) => (x > 0 && x < 0.001 ? "< 0.1\u00a0%" : `${(100 * x).toFixed(x < 0.0995 ? 1 : 0)}\u00a0%`);
+const percent = (x) => (x > 0 && x < 0.001 ? "< 0.1\u00a0%" : x >= 0.995 && x < 1 ? "> 99\u00a0%" : `${(100 * x).toFixed(x < 0.0995 ? 1 : 0)}\u00a0%`);
 const short = (n) => (n >= 1e6 ? `${+(n / 1e6).toPrecision(2)}M` : n >= 10000 ? `${Math.round(n / 1000)}k` : big(n));
 const clip = (s, n) => (s.length > n ? s.slice(0, n - 1).trimEnd() + "…" : s);
 

@@ -89,7 +89,7 @@ function figures(list) {
     graphs.push(figure("Learning curve", (w) => lines(curves, "Loss by epoch", w, "epoch", "loss"), { note: best ? `Lowest on held-out rows at epoch ${best[0]}: ${fix(best[1])}.` : "Loss on the training rows.", columns: ["epoch", ...curves.map((s) => s.name)], rows: curves[0].points.map((p, e) => [String(p[0]), ...curves.map((s) => (s.points[e] ? fix(s.points[e][1]) : "–"))]) }));
   }
   const known = list.filter((f) => meaning(f.metric));
-  const note = D.quality ? `On ${big(D.quality.rows)} ${RATINGS} that were held out of training, each with its 95\u00a0% confidence interval from resampling users${D.quality.plain ? ", and what the mean of all training ratings alone would reach" : ""}.`
+  const note = D.quality ? `On ${big(D.quality.rows)} ${RATINGS} that were held out of training. The ranges are 95\u00a0% confidence intervals from resampling users${D.quality.plain ? "; beside them stands what the mean of all training ratings alone would reach" : ""}.`
     : list.length ? "As measured during training. Give held-out rows (cofactor report --test) for confidence intervals and calibration."
       : "This page was made without held-out rows. Give some (cofactor report --test) to see here how good the model is, with confidence intervals.";
   const meant = el("details", { class: "glossary" }, el("summary", {}, "What the parameters mean"), el("dl", {}, Object.entries(D.model.help).flatMap(([name, words]) => [el("dt", {}, el("code", {}, name)), el("dd", {}, sentence(words))])));
