@@ -226,3 +226,16 @@ def test_a_forward_that_is_patched_is_called(dls, monkeypatch):
     before = learn.model.i_weight.weight.detach().clone()
     learn.fit(1, 1e-2, wd=0.0)
     torch.testing.assert_close(learn.model.i_weight.weight.detach(), before)
+
+
+def test_names_of_modules_stand_for_this_one(dls, monkeypatch):
+    from cofactor.notebook import callback, collab, learner, metrics, tracker
+
+    assert collab.collab_learner is nb.collab_learner
+    assert metrics.rmse is nb.rmse
+    assert tracker.EarlyStoppingCallback is callback.tracker.EarlyStoppingCallback is nb.EarlyStoppingCallback
+    assert not {"learner", "metrics"} & set(nb.__all__)
+    monkeypatch.setattr(learner.Recorder, "plot_loss", lambda self: len(self.losses))
+    learn = nb.collab_learner(dls, y_range=(0, 5.5), verbose=False)
+    learn.fit(1)
+    assert learn.recorder.plot_loss() == len(dls.train)

@@ -9,6 +9,8 @@ name. It needs the torch extra. It builds on ``cofactor.train`` for the loop and
 
 from __future__ import annotations
 
+import sys
+
 from cofactor.errors import MissingExtraError
 from cofactor.models.torch.module import need_torch
 
@@ -151,3 +153,9 @@ __all__ += _trackers.__all__
 __all__ += _transforms.__all__
 __all__ += _values.__all__
 __all__ += _weights.__all__
+
+for _module in (
+    *("basics", "callback", "collab", "data", "imports", "interpret", "layers", "learner", "losses", "metrics"),
+    *("optimizer", "progress", "schedule", "tabular", "torch_basics", "torch_core", "torch_imports", "tracker"),
+):  # ``from fastai import learner`` and ``learner.Recorder``: a module there is this one here
+    globals().setdefault(_module, sys.modules[__name__])
