@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 import cofactor as cf
-from cofactor.client import AsyncClient, Client, ServerError, clients
+from cofactor.client import AsyncClient, Client, ServerError, clients, requests
+from cofactor.errors import ConfigError
 from serve_tools import TOKEN, saved, serving
 
 
@@ -86,6 +87,16 @@ class Flaky(httpx.BaseTransport):
         if isinstance(fate, Exception):
             raise fate
         return httpx.Response(fate, json={"version": 2, "recommendations": [], "accepted": 1, "detail": "not now"})
+
+
+def test_events_may_be_tuples_as_those_of_update(url):
+    listed = requests.tell([(5, 101, 4), (5, 102), {"user": 5, "item": 103}], key="a").body["events"]
+    assert listed == [{"user": 5, "item": 101, "rating": 4}, {"user": 5, "item": 102}, {"user": 5, "item": 103}]
+    for wrong in ("5, 101", (5,), (5, 101, 4, None, 1), None):
+        with pytest.raises(ConfigError, match=r"event 2 is .*give \(user, item, rating\)"):
+            requests.tell([(5, 101), wrong])
+    with Client(url, token=TOKEN) as films:
+        assert films.tell([(78, 101, 5)], key="tuples") == films.tell([(78, 101, 5)], key="tuples")
 
 
 @pytest.mark.parametrize("what", ["recommend", "tell", "rollback"])

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
+from cofactor.errors import ConfigError
+
 T = TypeVar("T")
 Id = int | str
 History = Mapping[Id, float | None] | Iterable[Id]
@@ -110,6 +112,15 @@ def _history(history: History | None) -> list[dict[str, Any]] | None:
     return [{"item": item} for item in history]
 
 
+def _event(at: int, event: Any) -> dict[str, Any]:
+    """Return an event as the server takes it."""
+    if isinstance(event, Mapping):
+        return dict(event)
+    if not isinstance(event, tuple | list) or not 2 <= len(event) <= 4:
+        raise ConfigError(f"event {at + 1} is {event!r}; give (user, item, rating), or a dictionary with these names")
+    return dict(zip(("user", "item", "rating", "time"), event))
+
+
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -202,10 +213,10 @@ def _accepted(answer: Any) -> Accepted:
     return found
 
 
-def tell(events: Iterable[Event], *, key: str | None = None) -> Request[Accepted]:
-    """Send newer ratings; the server takes all of them or none. A repeated ``key`` has no effect, so retries are
-    safe."""
-    listed = [dict(event) for event in events]
+def tell(events: Iterable[Event | tuple[Any, ...]], *, key: str | None = None) -> Request[Accepted]:
+    """Send newer ratings, as dictionaries or as (user, item[, rating[, time]]); the server takes all of them or none. A
+    repeated ``key`` has no effect, so retries are safe. ConfigError where an event is neither."""
+    listed = [_event(at, event) for at, event in enumerate(events)]
     return Request("POST", "/v1/events", _accepted, body={"events": listed, "key": key or uuid.uuid4().hex})
 
 
