@@ -34,7 +34,7 @@ print(ask("/v1/recommend?user=8&n=3")["recommendations"])  # knows it
 print(ask("/v1/explain", {"user": 8, "item": "Skyfall (2012)"})["because"])
 
 with Client(url) as films:
-    films.tell([{"user": 8, "item": "Inception (2010)", "rating": 3}])
+    films.tell([(8, "Inception (2010)", 3)])  # or dictionaries: user, item, rating, time
     print(films.recommend(8, n=3))
 
 with Client(url) as films:

@@ -203,7 +203,7 @@ def test_it_shows_itself(data: Interactions) -> None:
     assert "&lt;b&gt;" in found._repr_html_()
     assert "<td><b></td>" not in found._repr_html_()
     text = str(found).split("\n")
-    assert text[0].startswith("On temporal: ")
+    assert text[0].startswith("Split: temporal: ")
     assert text[2].split() == ["model", "rmse", "ndcg@10", "fit", "s", "predict", "s"]
     assert text[3].startswith("<b>")
     again = json.loads(json.dumps(found.to_dict()))

@@ -104,7 +104,7 @@ def command(
         return
     show(
         result.frame.select(SHOWN),
-        f"On {result.how[0]}; 95 % confidence intervals; worse_by and p: against the best model of that metric",
+        f"Split: {result.how[0]}; 95 % confidence intervals; worse_by and p: against the best model of that metric",
     )
     console().print(result.verdict, markup=False)
     if out is not None:

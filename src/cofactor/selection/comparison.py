@@ -129,7 +129,7 @@ class Comparison:
         rows = [table.columns, *table.rows()]
         widths = [max(len(row[j]) for row in rows) for j in range(len(table.columns))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return "\n".join([f"On {_and(list(self.how))}", "", *lines, "", self.verdict])
+        return "\n".join([f"Split: {_and(list(self.how))}", "", *lines, "", self.verdict])
 
     def __repr__(self) -> str:
         return (
@@ -138,7 +138,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         table = self.table()
-        caption = f"On {_and(list(self.how))}"
+        caption = f"Split: {_and(list(self.how))}"
         return table_html(table.columns, table.rows(), caption) + lines_html(self.verdict.split("\n"))
 
     def to_dict(self) -> dict[str, Any]:
