@@ -133,7 +133,7 @@ def test_times() -> None:
 def test_one_rating_and_k_cores() -> None:
     frame = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 1, 2, 3], "rating": [1, 2, 3, 4, 5]})
     cores = k_cores(read(frame), (1, 2, 3))
-    assert cores.select("k", "ratings", "users", "items").rows() == [(1, 5, 3, 3), (2, 4, 2, 2), (3, 0, 0, 0)]
+    assert cores.select("k", "rows", "users", "items").rows() == [(1, 5, 3, 3), (2, 4, 2, 2), (3, 0, 0, 0)]
     singles = [f for f in check(frame).findings if f.check == "one rating"]
     assert [(f.where, f.count) for f in singles] == [("users", 1), ("items", 1)]
 
@@ -255,3 +255,11 @@ def test_tables_of_any_size(timed: bool) -> None:
         rows = {"user": rng.integers(0, 9, n), "item": rng.integers(0, 12, n), "rating": rng.integers(1, 6, n)}
         frame = pl.DataFrame(rows | ({"time": 10**9 + 60 * np.arange(n)} if timed else {}))
         assert doctor.check(frame).summary["rows usable"] == n
+
+
+def test_density_counts_a_pair_once() -> None:
+    again = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("c", "x")] * 4
+    found = check(pl.DataFrame(again, schema=["user", "item"], orient="row")).summary
+    assert found["density"] == round(5 / 6, 6)
+    assert found["rows usable"] == 20
+    assert found["rows per user (median)"] == 8

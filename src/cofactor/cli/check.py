@@ -81,7 +81,7 @@ def _end(report: Report, strict: bool) -> None:
 
 
 HEADINGS = {
-    "k-core": "What is left if each user and each item must have at least k ratings (the k-core)",
+    "k-core": "What is left if each user and each item must have at least k rows (the k-core)",
     "Forecast": "Estimated cost of training",
 }
 SHARES = {"density", "share of the top 1 % of items"}
@@ -110,7 +110,7 @@ def _for_people(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     if "share" in frame.columns:
-        shares = pl.Series("of all ratings", [percent(share) for share in frame["share"]], dtype=pl.String)
+        shares = pl.Series("of all rows", [percent(share) for share in frame["share"]], dtype=pl.String)
         frame = frame.drop("share").with_columns(shares)
     return frame
 

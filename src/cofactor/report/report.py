@@ -19,6 +19,7 @@ from cofactor._validate import check_iterable
 from cofactor._version import __version__
 from cofactor.data.doctor.doctor import check
 from cofactor.data.kind import unit_of
+from cofactor.data.rows.repeats import different_pairs
 from cofactor.data.times.timestamps import is_order
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors, Model, Posterior
@@ -171,7 +172,7 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
         "ratings": len(data),
         "users": len(by_user),
         "items": len(by_item),
-        "density": len(data) / max(len(by_user) * len(by_item), 1),
+        "density": different_pairs(data) / max(len(by_user) * len(by_item), 1),
         "mean": float(data.values.mean()),
         "range": [low, high],
         "kind": data.kind,

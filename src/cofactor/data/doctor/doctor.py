@@ -29,6 +29,7 @@ from cofactor.data.kind import Kind, check_kind
 from cofactor.data.read import kind_of
 from cofactor.data.read_alike import read_alike
 from cofactor.data.rows.coded import coded_column
+from cofactor.data.rows.repeats import different_pairs
 from cofactor.data.rows.rows import with_roles, without_case
 from cofactor.data.tables import Table
 from cofactor.data.times.timestamps import to_seconds
@@ -52,7 +53,7 @@ class Report:
     """The doctor's report.
 
     ``summary``: figures by name; ``findings``: worst first; ``k_core``: what would be left if users and items with
-    fewer than k ratings were removed; ``forecast``: memory and time of each model (empty unless asked for); ``notes``:
+    fewer than k rows were removed; ``forecast``: memory and time of each model (empty unless asked for); ``notes``:
     the reader's decisions.
     """
 
@@ -153,14 +154,14 @@ def check(
 
 
 def k_cores(data: Interactions, ks: tuple[int, ...] = (2, 3, 5, 10, 20)) -> pl.DataFrame:
-    """Return the ratings, users and items left in each k-core, in which every user and item has k ratings or more."""
+    """Return the ratings, users and items left in each k-core, in which every user and item has k rows or more."""
     rows = []
     users, items = data.users, data.items
     for k in sorted(ks):
         users, items = _core(users, items, data.n_users, data.n_items, k)
         left = (len(users), _distinct(users), _distinct(items))
         rows.append((k, *left, left[0] / len(data) if len(data) else 0.0))
-    return pl.DataFrame(rows, schema=["k", "ratings", "users", "items", "share"], orient="row")
+    return pl.DataFrame(rows, schema=["k", "rows", "users", "items", "share"], orient="row")
 
 
 def _distinct(codes: Array) -> int:
@@ -312,7 +313,7 @@ def _summary(data: Interactions, rows: int) -> dict[str, Any]:
     summary: dict[str, Any] = {"rows": rows, "rows usable": len(data), "users": users, "items": items}
     if not len(data):
         return summary
-    summary["density"] = round(len(data) / (users * items), 6)
+    summary["density"] = round(different_pairs(data) / (users * items), 6)
     summary["kind"] = data.kind
     if data.columns.rating is not None:
         low, high = data.range
@@ -323,7 +324,7 @@ def _summary(data: Interactions, rows: int) -> dict[str, Any]:
         summary["ratings"] = "none: implicit feedback"
     for kind, codes in (("user", data.users), ("item", data.items)):
         counts = np.bincount(codes)
-        summary[f"ratings per {kind} (median)"] = float(np.median(counts[counts > 0]))
+        summary[f"rows per {kind} (median)"] = float(np.median(counts[counts > 0]))
     top = np.sort(np.bincount(data.items))[::-1]
     summary["share of the top 1 % of items"] = round(float(top[: max(items // 100, 1)].sum() / len(data)), 4)
     if data.times is not None:

@@ -56,6 +56,11 @@ _CACHED = 23
 """Up to 2 to this power, one bit for each possible pair of a block stays in cache."""
 
 
+def different_pairs(data: Interactions) -> int:
+    """Return the number of different pairs of user and item."""
+    return len(data) - count_repeats(data.users, data.items, data.n_users, data.n_items)
+
+
 def merged(data: Interactions, policy: Duplicates | None = None, repeated: int | None = None) -> Interactions:
     """Return one row for each user and item by the ``policy`` (the table's own unless given), in the order of the kept
     rows.
