@@ -678,7 +678,21 @@ def test_how_more_dates_are_written(tmp_path: Path, form: str) -> None:
 def test_rows_with_names_as_r_writes_them(tmp_path: Path, sep: str) -> None:
     text = sep.join(('"user"', '"item"', '"rating"')) + "\n"
     text += "".join(f'"{n}"{sep}{u}{sep}"i{i}"{sep}{v}\n' for n, (u, i, v, _) in enumerate(STARS, 1))
-    check(cf.read(put(tmp_path, text)), STARS, "ratings", item="i{}".format)
+    data = cf.read(put(tmp_path, text))
+    check(data, STARS, "ratings", item="i{}".format)
+    assert any("its first is the row's name" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_last_name_that_stands_for_many_columns(tmp_path: Path, end: str) -> None:
+    head = f"user_id,item_id,timestamp,state_label,comma_separated_list_of_features{end}"
+    text = head + lines(STARS, lambda u, i, v, t: f"{u},{i},{t},0,{v / 9:.4f},-0.5,{u}.25").replace("\n", end)
+    data = cf.read(put(tmp_path, text))
+    assert any("the first line names 5 of 7 columns" in note for note in data.notes)
+    check(data, STARS, "events", value=False)
+    commas = "user,item,seen,rating\n" + lines(STARS, lambda u, i, v, t: f"{u},{i},2,5,{v},5")
+    with pytest.raises(DataError, match="has more fields than the first"):  # 2,5 and 4,5 are two numbers
+        cf.read(put(tmp_path, commas))
 
 
 def test_lines_of_several_kinds_are_told(tmp_path: Path) -> None:

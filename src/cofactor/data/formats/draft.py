@@ -135,6 +135,13 @@ class Draft:
             mark = '"row"' if quote else "row"
             self.rewrite(mark.encode() + sep.encode() + self.whole().lstrip(b"\xef\xbb\xbf"))
             self.lines, rows[0] = [mark + sep + self.lines[0], *self.lines[1:]], ["row", *rows[0]]
+            self.notes.append("each row has a field more than the first line has names: its first is the row's name")
+        elif header is not False and (more := layout.beyond_names(rows)) > 0:
+            first, known = self.lines[0], len(rows[0])
+            names = [f"column_{at}" for at in range(known, known + more)]
+            self.rewrite(self.whole().replace(first.encode(), sep.join([first, *names]).encode(), 1))
+            self.lines, rows[0] = [sep.join([first, *names]), *self.lines[1:]], [*rows[0], *names]
+            self.notes.append(f"the first line names {known} of {known + more} columns; the others hold numbers")
         return rows
 
     # ---- for polars

@@ -95,6 +95,18 @@ def names_rows(rows: Sequence[Sequence[str]]) -> bool:
     return not any(is_number(cell) for cell in rows[0]) and len({row[0] for row in rows[1:]}) == len(rows) - 1
 
 
+def beyond_names(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many columns of decimal numbers follow those that the header names, as where the last name stands for
+    a list. Numbers without a decimal point do not count: they may be what a decimal comma has cut off."""
+    if len(rows) < 3 or len(rows[0]) < 3 or any(map(is_number, rows[0])):
+        return 0
+    width = len(rows[1])
+    more = [row[len(rows[0]) :] for row in rows[1:]]
+    if any(len(row) != width for row in rows[1:]) or not all(is_number(cell) for row in more for cell in row):
+        return 0
+    return width - len(rows[0]) if all(any("." in cell for cell in column) for column in zip(*more)) else 0
+
+
 def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
     """Return an error message if some line has more fields than the first; else None."""
     line = next((at for at, row in enumerate(rows, 1) if len(row) > len(rows[0])), None)
