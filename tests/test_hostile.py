@@ -200,7 +200,7 @@ def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path, toy: Any) -
         (("split", "r.csv", "--out-test", "x.json"), "not as .json"),
         (("recommend", "m.cofactor", "--liked", f"{FILM}=5", "--liked", FILM), "names 'Film 03 (1983)' twice"),
         (("recommend", "m.cofactor", "--user", "\udcff\udcfe", "--json"), r"unknown user '\udcff\udcfe'"),
-        (("recommend", "\udcff", "--user", 1), "No such file"),
+        (("recommend", "\udcff", "--user", 1), "no such folder"),
         (("export", "m.cofactor", "m.cofactor", "--format", "hf"), "is a saved model"),
         (("export", "m.cofactor", "m.cofactor", "--format", "npy"), "is a saved model"),
         (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv already exists and is not an HTML page"),

@@ -349,7 +349,7 @@ def test_what_is_no_bundle_is_left_alone(rec, tmp_path):
             act(tmp_path / "none" / "m")
         with pytest.raises(BundleError, match="not a directory"):
             act(tmp_path / "file" / "m")
-    with pytest.raises(BundleError, match="No such file"):
+    with pytest.raises(BundleError, match="there is no such folder"):
         load(tmp_path / "nowhere")
     check_writable(tmp_path / "new")
 

@@ -18,20 +18,22 @@ from cofactor.cli.app import COMMANDS, main
 
 
 @pytest.mark.parametrize(
-    "args",
+    ("args", "end"),
     [
-        ["nosuch", "--json"],
-        ["fit", "--json"],
-        ["recommend", "x", "-n", "many", "--json"],
-        ["fit", "x.csv", "--epochs", "3", "--json"],
+        (["nosuch", "--json"], "cofactor --help"),
+        (["fit", "--json"], "cofactor fit --help"),
+        (["recommend", "x", "-n", "many", "--json"], "cofactor recommend --help"),
+        (["fit", "x.csv", "--epochs", "3", "--json"], ""),
     ],
 )
-def test_wrong_usage_is_one_line(args: list[str], typed: Any) -> None:
+def test_wrong_usage_is_one_line(args: list[str], end: str, typed: Any) -> None:
     code, out, err = typed(*args)
     assert code == 2
     assert err.startswith("cofactor: ")
     assert err.count("\n") == 1
     assert json.loads(out)["error"] in err
+    assert err.endswith(f"ee {end}\n" if end else "\n")
+    assert "?;" not in err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -153,6 +153,8 @@ def opened(path: str | Path) -> Iterator[Folder]:
             raise NotADirectoryError(errno.ENOTDIR, "not a directory")
     except NotADirectoryError:
         raise BundleError(f"{path} is not a saved model: it is a file, and a saved model is a directory") from None
+    except FileNotFoundError:
+        raise BundleError(f"cannot open {path}: there is no such folder; check the path") from None
     except (OSError, ValueError) as exc:
         raise BundleError(f"cannot open {path}: {getattr(exc, 'strerror', None) or exc}") from None
     try:

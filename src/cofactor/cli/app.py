@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -135,6 +136,14 @@ def _root(
     pass
 
 
+def _misused(exc: Any) -> str:
+    """Return what is wrong with a command line, and the command whose help says more."""
+    said, command = exc.format_message().rstrip("."), "cofactor"
+    if exc.ctx is not None:
+        command += exc.ctx.command_path.removeprefix(exc.ctx.find_root().command_path)
+    return f"{said} See {command} --help" if said.endswith("?") else f"{said}; see {command} --help"
+
+
 def main() -> None:
     """Run the program. A user's mistake ends in one line on stderr and exit code 2."""
     warnings.showwarning = _warn
@@ -148,7 +157,7 @@ def main() -> None:
         _fail(str(exc))
     except UsageError as exc:
         if len(sys.argv) > 1:
-            _fail(f"{exc.format_message().rstrip('.')}; see cofactor --help")  # type: ignore[attr-defined]
+            _fail(_misused(exc))
         exc.show()  # type: ignore[attr-defined]
         sys.exit(2)
     except BrokenPipeError:

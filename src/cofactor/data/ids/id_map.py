@@ -213,9 +213,12 @@ class IdMap:
             return (
                 f"unknown {self.kind} {value!r}: it is {theirs}, but {self.kind} ids are {mine} here; write {other!r}."
             )
-        if mine == "text":
-            return f"unknown {self.kind} {value!r}.{did_you_mean(value, self.head(100_000))}"
-        if isinstance(value, (int, float)) and len(self) and self.values[0] <= value <= self.values[-1]:
+        hint = did_you_mean(value, self.head(100_000)) if mine == "text" else ""
+        if hint:
+            return f"unknown {self.kind} {value!r}.{hint}"
+        if mine == "text" or (
+            isinstance(value, (int, float)) and len(self) and self.values[0] <= value <= self.values[-1]
+        ):
             return (
                 f"unknown {self.kind} {value!r}: it is not among the {len(self):,} {self.kind}s of the training rows."
             )
