@@ -301,6 +301,7 @@ def test_ml_100k_by_title_and_by_id(ml100k: Interactions, ml100k_folds: list[Spl
     assert fold.valid.times is not None
     assert fold.valid.item_table is not None
     assert [len(f.valid) for f in datasets.folds("ml-100k", "a", download=False)] == [9_430, 9_430]
+    assert {f.train.held_out for f in datasets.folds("ml-100k", download=False)} == {"random"}
 
 
 @pytest.mark.movielens

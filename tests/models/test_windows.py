@@ -66,3 +66,23 @@ def _last(data: Interactions) -> int:
 def _first(data: Interactions) -> int:
     assert data.times is not None
     return int(data.times.min())
+
+
+def test_rows_of_the_kind_that_a_split_held_out() -> None:
+    rng = np.random.default_rng(0)
+    data = noise(200, 50, 0.3)
+    timed = data.replace(times=rng.integers(0, 100, len(data)) * DAY + 1_500_000_000)
+    assert ranking_windows(timed, 0)[-1].how.startswith("rolling")
+    made = {
+        "random": splits.random(timed),
+        "leave last": splits.leave_last(timed),
+        "rolling": splits.temporal(timed),
+    }
+    for way, split in made.items():
+        elsewhere = splits.given(split.train.replace(held_out=None), split.valid)
+        assert elsewhere.train.held_out == split.train.held_out
+        for train in (split.train, split.train.take(np.arange(len(split.train))), elsewhere.train):
+            assert {window.how[: len(way)] for window in ranking_windows(train, 0)} == {way}
+    assert splits.kfold(timed)[0].train.held_out == "random"
+    assert splits.rolling(timed)[0].train.held_out == "future"
+    assert splits.given(data.take(np.arange(100)), data.take(np.arange(100, 200))).train.held_out is None

@@ -25,6 +25,7 @@ from cofactor.errors import DataError
 Array = NDArray[Any]
 _OF_ROWS = ("users", "items", "values", "times", "weights", "notes", "unmerged")
 """Fields of :class:`Interactions` in which the unmerged table differs from the merged one."""
+HeldOut = Literal["random", "last", "future"]
 Duplicates = Literal["last", "first", "mean", "sum", "count", "error", "all"]
 
 
@@ -212,6 +213,9 @@ class Interactions:
     unmerged: Interactions | None = None
     """The rows before merging, if any were merged; see :attr:`events`."""
     weights: Array | None = None
+    held_out: HeldOut | None = None
+    """Which rows a split took away from these: random ones, each user's last, or those after a time (None: not known).
+    What is chosen inside training is measured on rows of the same kind."""
 
     def __post_init__(self) -> None:
         if self.weights is not None:

@@ -92,7 +92,8 @@ def ml_100k_folds(folder: Path, whole: Interactions, names: list[str]) -> list[S
             users = whole.user_ids.encode(part.user_ids.values)[part.users]
             items = whole.item_ids.encode(part.item_ids.values)[part.items]
             parts.append(whole.replace(users=users, items=items, values=part.values, times=part.times, name=path.name))
-        out.append(Split(parts[0], parts[1], f"given: {name}.base for training, {name}.test for validation"))
+        train = parts[0].replace(held_out="random")
+        out.append(Split(train, parts[1], f"given: {name}.base for training, {name}.test for validation"))
     return out
 
 

@@ -130,8 +130,9 @@ def choose(
 
     Rating models are measured on a random tenth of the rows. Rankers are measured on the future if there are times (the
     last tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth of each user's rows;
-    on 5,000 users at most. ``relevant``: the rating from which a row is relevant. By default it is as in ``evaluate``,
-    except that each user's last row is always relevant: it is what came next.
+    on 5,000 users at most. Rows that a split made (``data.held_out``) are split further in the same way. ``relevant``:
+    the rating from which a row is relevant. By default it is as in ``evaluate``, except that each user's last row is
+    always relevant: it is what came next.
 
     The trials are planned beforehand from *counted* work, so that neither load nor a cold start changes the choice.
     First comes the simplest (``bias``, ``popular``), then the cheapest of each family, then the rest, cheapest first,

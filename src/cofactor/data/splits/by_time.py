@@ -9,7 +9,7 @@ import numpy as np
 
 from cofactor._validate import check_iterable
 from cofactor.data.ids.id_map import Array
-from cofactor.data.interactions import Interactions, Split
+from cofactor.data.interactions import HeldOut, Interactions, Split
 from cofactor.data.kind import rows_of
 from cofactor.data.rows.repeats import merged
 from cofactor.data.splits.parts import check_rows, check_share, rank_in
@@ -48,6 +48,7 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
     return _cut(
         data,
         mask,
+        "future",
         f"temporal: {int(mask.sum()):,} of {rows:,} {rows_of(data.kind)}, from {when}{'' if order else ' UTC'} on,"
         " for validation",
     )
@@ -83,7 +84,7 @@ def leave_last(data: Interactions, n: int | float = 1) -> Split:
         raise DataError(f"no user has more than {n if isinstance(n, int) else 1} ratings; leave out fewer")
     left = int((counts > held).sum())
     said = str(n) if isinstance(n, int) else f"{n:.0%}"
-    return _cut(data, mask, f"leave last: the last {said} by time of each of {left:,} users for validation")
+    return _cut(data, mask, "last", f"leave last: the last {said} by time of each of {left:,} users for validation")
 
 
 def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequence[Any] | None = None) -> list[Split]:
@@ -129,13 +130,13 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
         until = "the end" if end is None else f"{_date(end, order)}{utc}"
         which = f"window {at + 1} of {len(moments)}"
         how = f"rolling, {which}: {int(window.sum()):,} {rows_of(data.kind)}, {_date(start, order)}{utc} to {until}"
-        found.append(Split(_merged(data, before), _merged(data, window), how))
+        found.append(Split(_merged(data, before).replace(held_out="future"), _merged(data, window), how))
     return found
 
 
-def _cut(data: Interactions, mask: Array, how: str) -> Split:
+def _cut(data: Interactions, mask: Array, held_out: HeldOut, how: str) -> Split:
     """Return the split of a table's events at a time, each side merged as the table was."""
-    return Split(_merged(data, ~mask), _merged(data, mask), how)
+    return Split(_merged(data, ~mask).replace(held_out=held_out), _merged(data, mask), how)
 
 
 def _merged(data: Interactions, mask: Array) -> Interactions:

@@ -10,11 +10,13 @@ import polars as pl
 from cofactor._validate import check_text
 from cofactor.data.features.side_tables import align_frame
 from cofactor.data.ids.id_map import Array, IdMap
-from cofactor.data.interactions import Interactions, Split
+from cofactor.data.interactions import HeldOut, Interactions, Split
 from cofactor.data.kind import rows_of
 from cofactor.data.read import read
 from cofactor.data.read_alike import as_text, check_alike, is_file, read_alike
 from cofactor.errors import DataError
+
+_NEARLY_ALL = 0.99
 
 
 def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Split:
@@ -60,9 +62,21 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
         )
         for part, users, items in ((a, a_users, a_items), (b, b_users, b_items))
     ]
+    parts[0] = parts[0].replace(held_out=_held_out(*parts))
     names = f" ({a.name} and {b.name})" if a.name and b.name else ""
     said = f"given: {len(a):,} {rows_of(a.kind)} for training, {len(b):,} for validation{names}"
     return Split(parts[0], parts[1], how or said)
+
+
+def _held_out(train: Interactions, valid: Interactions) -> HeldOut | None:
+    """Return which rows are held out, as the times tell: those after a time, each user's last, or others."""
+    if train.times is None or valid.times is None or not len(train) or not len(valid):
+        return None
+    if valid.times.min() >= train.times.max():
+        return "future"
+    newest = np.full(train.n_users, np.iinfo(np.int64).min)
+    np.maximum.at(newest, train.users, train.times)
+    return "last" if (valid.times >= newest[valid.users]).mean() > _NEARLY_ALL else "random"
 
 
 def _same_types(a: Interactions, b: Interactions) -> tuple[Interactions, Interactions]:

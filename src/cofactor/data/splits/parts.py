@@ -34,7 +34,9 @@ def check_rows(data: Any, at_least: int) -> int:
 
 
 def masked(data: Interactions, mask: Array, how: str, seed: int | None = None) -> Split:
-    return Split(data.take(np.flatnonzero(~mask)), data.take(np.flatnonzero(mask)), how, seed)
+    """Return the split that holds out the rows of a mask, which was drawn by chance."""
+    train = data.take(np.flatnonzero(~mask)).replace(held_out="random")
+    return Split(train, data.take(np.flatnonzero(mask)), how, seed)
 
 
 def rank_in(groups: Array, key: Array) -> Array:

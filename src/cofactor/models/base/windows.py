@@ -1,6 +1,7 @@
 """The rows by which rankers are chosen inside training: the future if there are times, else random rows of some users.
 
-``auto-ranking`` and ``blend`` hold out the same rows.
+``auto-ranking`` and ``blend`` hold out the same rows. Where a split made the table, they hold out rows of the kind that
+the split held out.
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ def held_out_futures(data: Interactions, n: int, share: float, last: int | float
     """Return at most ``n`` splits that hold out the future, the latest last.
 
     They are windows of time with a share of the rows each, or each user's ``last`` rows, then those before them. Empty
-    if the data have no future, for example without times.
+    if the data have no future, for example without times, and if random rows were held out of these.
     """
-    if data.times is None:
+    if data.times is None or data.held_out == "random":
         return []
-    newest = splits.auto(data, share, 0, last)
+    newest = _last_rows(data, last) or splits.auto(data, share, 0, last)
     if newest.how.startswith("temporal"):
         if n > 1:
             with suppress(DataError):  # so many rows with the same time that a window would be empty
@@ -90,6 +91,14 @@ def held_out_futures(data: Interactions, n: int, share: float, last: int | float
         while len(found) < n:
             found.insert(0, splits.leave_last(found[0].train, last))
     return found
+
+
+def _last_rows(data: Interactions, last: int | float) -> Split | None:
+    """Return the split of each user's last rows, if such rows were held out of these before."""
+    if data.held_out == "last":
+        with suppress(DataError):  # no user has rows left
+            return splits.leave_last(data, last)
+    return None
 
 
 def rows_of_users(data: Interactions, share: float, n_users: int, seed: int) -> Split:
