@@ -466,3 +466,18 @@ def test_where_users_take_again_what_they_had_random_rows_decide(few):
     assert ("random" in rec.trials["held_out"][0]) == (not few)
     assert len(rec.recommend(3, n=3, seen=True)) == 3
     assert len(cofactor.fit(data, model="blend").recommend(3, n=3, seen=True)) == 3
+
+
+@pytest.mark.filterwarnings("ignore:ONLY")
+def test_a_caller_may_say_what_was_held_out() -> None:
+    data = noise(60, 40, 0.3)
+    timed = data.replace(times=np.random.default_rng(0).permutation(len(data)) * 86_400 + 1_500_000_000)
+    ways = {"random": "random", "last": "leave last", "future": "rolling"}
+    for held_out, way in ways.items():
+        rec = cofactor.fit(timed, model="auto-ranking", budget=1, held_out=held_out)
+        assert way in rec.trials["held_out"][0]
+    assert "random" in cofactor.fit(splits.random(timed), model="auto-ranking", budget=1).trials["held_out"][0]
+    with pytest.raises(ConfigError, match="give one of random, last, future"):
+        cofactor.fit(timed, model="auto-ranking", held_out="past")
+    with pytest.raises(ConfigError, match="held_out is an option of auto-ranking"):
+        cofactor.fit(timed, held_out="last")

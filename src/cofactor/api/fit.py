@@ -12,7 +12,7 @@ import numpy as np
 from cofactor._fork import check_threads
 from cofactor._paths import check_file
 from cofactor._progress import say
-from cofactor._validate import check_bool, check_budget, check_int
+from cofactor._validate import check_bool, check_budget, check_choice, check_int
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.fitting.fit import fit_named, prepared
@@ -71,7 +71,9 @@ def fit(
         resume: continue from ``checkpoint``; the result equals that of an uninterrupted run.
         warm_from: an earlier Recommender of the same model. Models that train in sweeps start from its vectors.
         verbose: show the progress.
-        config: fields of the model's config, such as ``n_factors``.
+        config: fields of the model's config, such as ``n_factors``. For ``auto-ranking``: ``held_out``, the rows by
+            which it chooses: ``"random"`` ones, each user's ``"last"``, or the ``"future"``. By default they are as the
+            split held them out that made the table, else the future where there are times.
 
     Returns:
         The trained Recommender.
@@ -116,6 +118,11 @@ def fit(
     if model in AUTO:
         from cofactor.selection.choose import choose
 
+        if "held_out" in config and AUTO[model] == "rating":
+            raise ConfigError("held_out is an option of auto-ranking; rating models are chosen by random rows")
+        held_out = config.pop("held_out", train.held_out)
+        if held_out is not None:
+            train = train.replace(held_out=check_choice("held_out", held_out, "random", "last", "future"))
         choice = choose(
             train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, trials=budget, verbose=verbose
         )

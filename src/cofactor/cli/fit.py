@@ -52,6 +52,9 @@ def command(
     budget: str | None = typer.Option(
         None, "--budget", help='Limit of auto: seconds of estimated work, such as 60, or "8 trials".'
     ),
+    held_out: str | None = typer.Option(
+        None, "--held-out", help="Rows by which auto-ranking chooses: random, last (of each user) or future."
+    ),
     seed: int = Seed,
     as_json: bool = Json,
     **reading: Any,
@@ -62,6 +65,8 @@ def command(
         raise ConfigError(
             f"{ctx.args[0]}: {model} chooses the model and its parameters; to set parameters, name a model with --model"
         )
+    if held_out is not None:
+        config["held_out"] = held_out
     if model not in AUTO:
         make_config(model_class(model).Config, config)  # fail before the table is read
     check_writable(out)
