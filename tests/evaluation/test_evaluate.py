@@ -525,3 +525,13 @@ def test_few_relevant_rows_are_warned_of_and_none_are_an_error(parts: Any, table
     alone = evaluate(Table(table), test, ["diversity", "ndcg"], n=1, train=train, relevant=0)
     assert alone["value"][0] is None  # a list of one item has no pairs
     assert alone["value"][1] is not None
+
+
+@pytest.mark.filterwarnings("ignore:ONLY")
+def test_a_model_that_was_chosen_by_other_rows_is_said(demo: Interactions) -> None:
+    random, future = cf.split.random(demo), cf.split.temporal(demo)
+    said = "the model was chosen by the latest training rows"
+    for split, held_out, warned in ((random, "future", True), (random, "random", False), (future, "future", False)):
+        rec = cf.fit(split.train, model="auto-ranking", held_out=held_out, budget=1)
+        note = evaluate(rec, split, "ndcg@10", draws=0)["note"][0]
+        assert (said in note) == warned

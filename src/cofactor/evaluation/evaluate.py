@@ -99,6 +99,7 @@ def evaluate(
     if found.few_relevant:
         warnings.warn(found.few_relevant, RelevanceWarning, stacklevel=2)
     said = held_out.notes(data, by.train, held_out.leaked(data, by.train))
+    said += held_out.chosen_by_others(getattr(trained, "trials", None), data, by.train)
     spread = [metric for metric in wanted if metric in found.cells]
     drawn = bootstrap.resample([found.cells[metric] for metric in spread], draws, seed)
     bounds = {metric: bootstrap.interval(drawn[:, j], confidence) for j, metric in enumerate(spread)} if draws else {}

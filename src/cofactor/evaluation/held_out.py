@@ -169,3 +169,18 @@ def notes(test: HeldOut, train: Interactions, n_leaked: int) -> list[str]:
         if older:
             said.append(f"{older:,} rows are older than the newest training row")
     return said
+
+
+def chosen_by_others(trials: pl.DataFrame | None, test: HeldOut, train: Interactions) -> list[str]:
+    """Return a sentence where a ranker was chosen by the latest of its training rows (``trials``), and most of these
+    rows are not later than the training rows: another one may be best for them."""
+    if trials is None or "held_out" not in trials.columns or test.times is None or train.times is None:
+        return []
+    how = str(trials["held_out"][0])
+    older = int((test.times < train.times.max()).sum()) if len(train) else 0
+    if not ("rolling" in how or "temporal" in how) or 2 * older < len(test):
+        return []
+    return [
+        f"the model was chosen by the latest training rows, but {older:,} of these rows are older than the newest of"
+        " them: fit with held_out='random' or 'last' (--held-out) to choose by such rows"
+    ]
