@@ -23,7 +23,6 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.data.kind import Kind
 from cofactor.errors import ConfigError
 from cofactor.kernels.gain import ndcg
-from cofactor.kernels.largest import best_places
 
 Array = NDArray[Any]
 
@@ -181,9 +180,16 @@ def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
         mine = own[block]
         scores = np.asarray(((mine @ turned) @ unit).todense())
         scores[mine.nonzero()] = -np.inf
-        top = np.zeros((len(block), min(_AT, scores.shape[1])), dtype=np.int64)
-        length = np.array([best_places(row, places) for row, places in zip(scores, top)])
+        top = _best(scores, min(_AT, scores.shape[1]))
         truth = np.asarray(held[block].todense()) > 0
-        hits = np.take_along_axis(truth, top, axis=1) & (np.arange(top.shape[1]) < length[:, None])
+        hits = np.take_along_axis(truth & (scores > -np.inf), top, axis=1)
         found[first : first + 100] = ndcg(hits, truth.sum(axis=1))
     return found
+
+
+def _best(scores: Array, n: int) -> Array:
+    """Return int64 (rows, n): the columns of each row's largest scores, best first; of equal ones the lower first,
+    however a processor would sort them."""
+    edges = np.partition(scores, scores.shape[1] - n, axis=1)[:, -n]
+    able = [np.flatnonzero(row >= edge) for row, edge in zip(scores, edges)]
+    return np.stack([at[np.argsort(-row[at], kind="stable")][:n] for row, at in zip(scores, able)])
